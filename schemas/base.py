@@ -1,0 +1,34 @@
+"""What every shape shares: unknown fields are refused, and an error never repeats a value."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+
+class Shape(BaseModel):
+    """A frozen record. `hide_input_in_errors`, because a refused arrest must not print a name to a log."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True)
+
+
+def _only_text(value: Any) -> Any:
+    """A number would be read as seconds since 1970; RFC 3339 is text."""
+    if isinstance(value, (str, datetime)):
+        return value
+    raise ValueError("write it as RFC 3339 text with an offset, for example 2026-11-21T02:06:00+00:00")
+
+
+When = Annotated[AwareDatetime, BeforeValidator(_only_text, json_schema_input_type=str)]
+"""An instant with its offset (RFC 3339)."""
+
+Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+"""A reference or a code that another system made: opaque to us."""
+
+Name = Annotated[str, StringConstraints(max_length=200)]
+"""One name of a person or a place, as somebody typed it."""
+
+
+def utc_now() -> datetime:
+    """The wall clock. Handed in as an argument wherever a rule needs it, so that a test can hand in another."""
+    return datetime.now(UTC)

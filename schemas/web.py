@@ -1,0 +1,121 @@
+"""What every HTTP process answers: is it alive, can it work now and if not why, its metrics, and its own reference page."""
+
+import contextlib
+import html
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CollectorRegistry
+
+from schemas.metrics import exposition
+from schemas.settings import Settings
+
+Readiness = Callable[[], Awaitable[list[str]]]
+"""What keeps this process from working now, one sentence each; empty when nothing does."""
+
+CLOSED = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""Headers of every answer (OWASP ASVS 5.0, 3.4). An app with scripts widens the first for itself."""
+
+
+def service(
+    title: str, *, ready: Readiness, registry: CollectorRegistry, description: str = "", **kwargs: Any
+) -> FastAPI:
+    """A FastAPI app with /healthz, /readyz, /metrics, /openapi.json and /docs. The last loads nothing from elsewhere."""
+    app = FastAPI(title=title, description=description, version="1", docs_url=None, redoc_url=None, **kwargs)
+
+    @app.get("/healthz", tags=["operators"], summary="Is the process alive?")
+    async def healthz() -> dict[str, bool]:
+        return {"alive": True}
+
+    @app.get(
+        "/readyz",
+        tags=["operators"],
+        summary="Can it work now? If not, why",
+        responses={503: {"description": "Not now"}},
+    )
+    async def readyz() -> JSONResponse:
+        because = await ready()
+        return JSONResponse({"ready": not because, "because": because}, status_code=503 if because else 200)
+
+    @app.get("/metrics", tags=["operators"], summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        body, kind = exposition(registry)
+        return Response(body, headers={"Content-Type": kind})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(reference_page(app.openapi()))
+
+    @app.middleware("http")
+    async def close_headers(request: Any, call_next: Any) -> Any:
+        response = await call_next(request)
+        for name, value in CLOSED.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return app
+
+
+REFERENCE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
+<h1>{title}</h1><p>{about}</p><p>The whole of it, for a machine: <a href="openapi.json">openapi.json</a></p>
+<table><thead><tr><th>Request</th><th>What it does</th><th>More</th><th>Answers</th></tr></thead><tbody>{rows}</tbody></table>
+</html>"""
+
+
+def reference_page(openapi: dict[str, Any]) -> str:
+    """The API as one plain page: every path, what it does, what it answers."""
+    rows = []
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items():
+            answers = ", ".join(f"{code} {answer['description']}" for code, answer in operation["responses"].items())
+            cells = (
+                f"{method.upper()} {path}",
+                operation.get("summary", ""),
+                operation.get("description", ""),
+                answers,
+            )
+            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    page = {
+        "title": html.escape(openapi["info"]["title"]),
+        "about": html.escape(openapi["info"].get("description", "")),
+        "rows": "".join(rows),
+    }
+    return REFERENCE.format(**page)
+
+
+def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """An HTTP server at `settings.listen`, quiet in the log: an access line would hold what is in a link."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    return uvicorn.Server(config)
+
+
+@contextlib.contextmanager
+def serving_in_thread(app: FastAPI, settings: Settings) -> Iterator[None]:
+    """Serve from a thread of its own while the body runs: for a process whose loop belongs to another (Faust, the pager)."""
+    http = server(app, settings)
+    thread = threading.Thread(target=http.run, name="http", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        http.should_exit = True
+        thread.join(timeout=6)

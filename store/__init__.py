@@ -1,0 +1,1 @@
+"""What is kept: one module per noun, each with its tables and the few things that are done with them."""

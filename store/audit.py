@@ -1,0 +1,132 @@
+"""The audit chain: append-only, each entry holding the hash of the one before (DPA 2018 section 62: who, when, why, whom it reached)."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from store.columns import Facts, Instant
+from store.database import TABLES, lock
+
+audit = Table(
+    "audit",
+    TABLES,
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("detail", Facts, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+)
+
+BEGINNING = bytes(32)
+
+
+class What(StrEnum):
+    """Everything that is written down. Past tense, because it has happened."""
+
+    EVENT_DECIDED = "event-decided"
+    PAGE_OPENED = "page-opened"
+    FACT_JOINED = "fact-joined"
+    PAGE_WITHDRAWN = "page-withdrawn"
+    PAGE_EXPIRED = "page-expired"
+    PAGE_ACCEPTED = "page-accepted"
+    PAGE_PASSED = "page-passed"
+    PAGE_STEPPED = "page-stepped"
+    CONTACT_MADE = "contact-made"
+    PAGE_CLOSED = "page-closed"
+    NOBODY_ON_CALL = "nobody-on-call"
+    PHONE_STOPPED = "phone-stopped"
+    CHILD_VIEWED = "child-viewed"
+    CHILDREN_IMPORTED = "children-imported"
+    CHILD_REMOVED = "child-removed"
+    CHILD_ERASED = "child-erased"
+    CHILD_EXPIRED = "child-expired"
+    RESPONDERS_IMPORTED = "responders-imported"
+    ROTA_IMPORTED = "rota-imported"
+    POLICIES_IMPORTED = "policies-imported"
+    AGENCY_ADDED = "agency-added"
+    AGENCY_KEY_MADE = "agency-key-made"
+    AGENCY_REVOKED = "agency-revoked"
+    KEYRING_ROTATED = "keyring-rotated"
+    ACCOUNT_MADE = "account-made"
+    SIGNED_IN = "signed-in"
+    SIGN_IN_REFUSED = "sign-in-refused"
+    SIGNED_OUT = "signed-out"
+    DEAD_LETTER_REPLAYED = "dead-letter-replayed"
+    REVIEW_DECIDED = "review-decided"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the chain, as it is hashed."""
+
+    entry: int
+    at: datetime
+    what: str
+    who: str
+    about: str
+    detail: Mapping[str, Any]
+
+    def hash(self, previous: bytes) -> bytes:
+        """SHA-256 over the hash before and the canonical JSON of this entry."""
+        said = [self.entry, self.at.astimezone(UTC).isoformat(), self.what, self.who, self.about, self.detail]
+        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(previous + canonical.encode()).digest()
+
+
+async def record(
+    connection: AsyncConnection,
+    what: What,
+    *,
+    who: str,
+    about: str,
+    at: datetime,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Add one entry, in the caller's transaction: what happened and its entry stand or fall together.
+
+    `about` names a page, a moment, an agency or a child by its id, never by a name. The chain is locked until the
+    transaction ends, so call it late.
+    """
+    await lock(connection, "audit", "chain")
+    last = (
+        await connection.execute(select(audit.c.entry, audit.c.hash).order_by(audit.c.entry.desc()).limit(1))
+    ).first()
+    number, previous = (last.entry + 1, last.hash) if last else (1, BEGINNING)
+    entry = Entry(number, at.astimezone(UTC), what.value, who, about, dict(detail or {}))
+    await connection.execute(
+        insert(audit).values(
+            entry=entry.entry,
+            at=entry.at,
+            what=entry.what,
+            who=entry.who,
+            about=entry.about,
+            detail=entry.detail,
+            previous=previous,
+            hash=entry.hash(previous),
+        )
+    )
+
+
+def first_broken(rows: Iterable[Any]) -> str | None:
+    """One sentence that names the first entry that is missing, moved or changed; None if the chain holds. `rows` in order of entry."""
+    expected, previous = 1, BEGINNING
+    for row in rows:
+        if row.entry != expected:
+            return f"entry {expected} is missing: the next one found is {row.entry}"
+        if bytes(row.previous) != previous:
+            return f"entry {row.entry} does not follow entry {row.entry - 1}: one of them was changed"
+        entry = Entry(row.entry, row.at, row.what, row.who, row.about, row.detail)
+        if entry.hash(previous) != bytes(row.hash):
+            return f"entry {row.entry} ({row.what}) was changed after it was written"
+        expected, previous = expected + 1, bytes(row.hash)
+    return None

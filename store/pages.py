@@ -1,0 +1,117 @@
+"""Pages, the attempts to reach somebody, and the links in their texts."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from schemas.pages import REFERENCE_LETTERS, AttemptState, Channel, PageState, Purpose
+from store.columns import Facts, Instant, one_of
+from store.database import TABLES
+
+pages = Table(
+    "pages",
+    TABLES,
+    Column("page", Uuid, primary_key=True),
+    Column("moment", Uuid, ForeignKey("moments.moment"), nullable=False, index=True),
+    Column("reference", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("authority", Text, nullable=False),
+    Column("type", Text, nullable=False),  # of the first fact: the label of every clock
+    Column("state", Text, nullable=False),
+    Column("plan", Facts, nullable=False),
+    Column("step", Integer, nullable=False),  # which of the plan, from 1
+    Column("round", Integer, nullable=False),  # how often the last step has begun, from 1
+    Column("next_step_at", Instant),
+    Column("occurred_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("matched_at", Instant, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("sent_at", Instant),
+    Column("delivered_at", Instant),
+    Column("accepted_at", Instant),
+    Column("contact_at", Instant),
+    Column("ended_at", Instant),
+    Column("accepted_by", Text, ForeignKey("responders.person")),
+    Column("accepted_via", Text),
+    UniqueConstraint("moment", "team"),
+    CheckConstraint(f"reference ~ '^[{REFERENCE_LETTERS}]{{4}}$'", name="reference_has_no_look_alikes"),
+    CheckConstraint(one_of("state", PageState), name="state_known"),
+    CheckConstraint("(state = 'open') = (next_step_at IS NOT NULL)", name="open_always_has_a_next_step"),
+    CheckConstraint(
+        "state <> 'accepted' OR (accepted_at IS NOT NULL AND accepted_by IS NOT NULL)", name="accepted_by_somebody"
+    ),
+    CheckConstraint("state <> 'contact' OR contact_at IS NOT NULL", name="contact_has_a_time"),
+    CheckConstraint("(state IN ('closed', 'withdrawn', 'expired')) = (ended_at IS NOT NULL)", name="ended_has_a_time"),
+    CheckConstraint("(accepted_at IS NULL) = (accepted_by IS NULL)", name="acceptance_is_whole"),
+    CheckConstraint("step >= 1 AND round >= 1", name="step_counts_from_one"),
+    Index("ux_pages_live_reference", "reference", unique=True, postgresql_where=text("ended_at IS NULL")),
+    Index("ix_pages_due", "next_step_at", postgresql_where=text("state = 'open'")),
+)
+
+attempts = Table(
+    "attempts",
+    TABLES,
+    Column("attempt", Uuid, primary_key=True),
+    Column("page", Uuid, ForeignKey("pages.page"), nullable=False, index=True),
+    Column("purpose", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("person", Text, ForeignKey("responders.person"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("try", Integer, nullable=False),  # 1, and 2 for the repeat after an unknown outcome
+    Column("state", Text, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("deadline_at", Instant),  # while sending: after this the outcome is unknown
+    Column("provider", Text),
+    Column("provider_id", Text),
+    Column("provider_code", Text),
+    Column("reason", Text),
+    Column("sent_at", Instant),
+    Column("settled_at", Instant),
+    Column("delivered_at", Instant),
+    Column("passed_at", Instant),
+    Column(
+        "acted_on", Boolean, nullable=False, server_default=text("false")
+    ),  # a failure has already moved the page on
+    UniqueConstraint("page", "purpose", "step", "round", "person", "channel", "try"),
+    CheckConstraint(one_of("state", AttemptState), name="state_known"),
+    CheckConstraint(one_of("purpose", Purpose), name="purpose_known"),
+    CheckConstraint(one_of("channel", Channel), name="channel_known"),
+    CheckConstraint("state <> 'sending' OR deadline_at IS NOT NULL", name="sending_has_a_deadline"),
+    CheckConstraint(
+        "state NOT IN ('sent', 'delivered') OR (sent_at IS NOT NULL AND provider_id IS NOT NULL)",
+        name="sent_has_a_receipt",
+    ),
+    CheckConstraint("state <> 'delivered' OR delivered_at IS NOT NULL", name="delivered_has_a_time"),
+    CheckConstraint(
+        "state NOT IN ('failed', 'undelivered', 'unknown', 'dropped') OR settled_at IS NOT NULL",
+        name="settled_has_a_time",
+    ),
+    Index("ix_attempts_due", "due_at", postgresql_where=text("state = 'pending'")),
+    Index("ix_attempts_deadline", "deadline_at", postgresql_where=text("state = 'sending'")),
+    Index("ix_attempts_provider_id", "provider", "provider_id"),
+)
+
+links = Table(
+    "links",
+    TABLES,
+    Column(
+        "digest", LargeBinary, primary_key=True
+    ),  # SHA-256 of 128 random bits: the link itself is nowhere but in the text
+    Column("page", Uuid, ForeignKey("pages.page"), nullable=False, index=True),
+    Column("person", Text, ForeignKey("responders.person"), nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("opened_at", Instant),
+    Column("used_at", Instant),
+)
