@@ -1,0 +1,1 @@
+"""Every promise has a test here that can fail."""
