@@ -156,10 +156,10 @@ def _given(environment: Mapping[str, str]) -> list[tuple[str, str]]:
     given = []
     for field in Settings.model_fields:
         name = PREFIX + field.upper()
-        if value := environment.get(name):
+        path = environment.get(f"{name}_FILE")
+        # An empty file is no value: an empty token would be a key with which anybody can sign.
+        if value := environment.get(name) or (_from_file(name, Path(path)) if path else ""):
             given.append((field, value))
-        elif path := environment.get(f"{name}_FILE"):
-            given.append((field, _from_file(name, Path(path))))
     return given
 
 
