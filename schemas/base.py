@@ -1,9 +1,10 @@
 """What every shape shares: unknown fields are refused, and an error never repeats a value."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 
 class Shape(BaseModel):
@@ -12,14 +13,19 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, str_strip_whitespace=True)
 
 
+RFC3339 = r"^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+"""From 1900 to 2999: an instant at the ends of the calendar cannot be moved to UTC."""
+
+
 def _only_text(value: Any) -> Any:
-    """A number would be read as seconds since 1970; RFC 3339 is text."""
-    if isinstance(value, (str, datetime)):
+    """A number, and text that is one, would be read as seconds since 1970; RFC 3339 is not."""
+    if isinstance(value, datetime) or (isinstance(value, str) and re.fullmatch(RFC3339, value)):
         return value
     raise ValueError("write it as RFC 3339 text with an offset, for example 2026-11-21T02:06:00+00:00")
 
 
-When = Annotated[AwareDatetime, BeforeValidator(_only_text, json_schema_input_type=str)]
+_Written = Annotated[str, Field(json_schema_extra={"format": "date-time", "pattern": RFC3339})]
+When = Annotated[AwareDatetime, BeforeValidator(_only_text, json_schema_input_type=_Written)]
 """An instant with its offset (RFC 3339)."""
 
 Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]

@@ -1,5 +1,6 @@
 """Who an event is about: as the agency wrote it (`Person`), and as we can use it (`Identity`)."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -29,12 +30,13 @@ class BirthDateIs(StrEnum):
 
 def _plain_date(value: Any) -> Any:
     """`YYYY-MM-DD` alone: a number or a time of day would be guessed at, and a guess is another child."""
-    if isinstance(value, date) or (isinstance(value, str) and len(value) == len("2010-03-14")):
+    if isinstance(value, date) or (isinstance(value, str) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
         return value
     raise ValueError("write it as YYYY-MM-DD")
 
 
-PlainDate = Annotated[date, BeforeValidator(_plain_date, json_schema_input_type=str)]
+_Written = Annotated[str, Field(json_schema_extra={"format": "date"})]
+PlainDate = Annotated[date, BeforeValidator(_plain_date, json_schema_input_type=_Written)]
 Identifier = Annotated[str, StringConstraints(max_length=64)]
 
 IDENTIFIERS = {"nhs_number": nhs_number, "upn": upn, "pnc_id": pnc_id, "cro_number": cro_number}

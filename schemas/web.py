@@ -103,6 +103,7 @@ def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=16 * 1024,  # of headers
         server_header=False,
     )
     return uvicorn.Server(config)

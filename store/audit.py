@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,6 +28,9 @@ audit = Table(
 )
 
 BEGINNING = bytes(32)
+BATCH = 1000
+EXACT = 1e16
+"""From here on every float is a whole number, and is written without a point."""
 
 
 class What(StrEnum):
@@ -45,6 +48,7 @@ class What(StrEnum):
     PAGE_CLOSED = "page-closed"
     NOBODY_ON_CALL = "nobody-on-call"
     PHONE_STOPPED = "phone-stopped"
+    PHONE_STARTED = "phone-started"
     CHILD_VIEWED = "child-viewed"
     CHILDREN_IMPORTED = "children-imported"
     CHILD_REMOVED = "child-removed"
@@ -102,7 +106,7 @@ async def record(
         await connection.execute(select(audit.c.entry, audit.c.hash).order_by(audit.c.entry.desc()).limit(1))
     ).first()
     number, previous = (last.entry + 1, last.hash) if last else (1, BEGINNING)
-    entry = Entry(number, at.astimezone(UTC), what.value, who, about, dict(detail or {}))
+    entry = Entry(number, at.astimezone(UTC), what.value, who, about, _as_kept(detail or {}))
     await connection.execute(
         insert(audit).values(
             entry=entry.entry,
@@ -117,9 +121,40 @@ async def record(
     )
 
 
-def first_broken(rows: Iterable[Any]) -> str | None:
-    """One sentence that names the first entry that is missing, moved or changed; None if the chain holds. `rows` in order of entry."""
-    expected, previous = 1, BEGINNING
+async def verify(connection: AsyncConnection) -> str | None:
+    """Check the whole chain, in order, without ever holding more than a batch of it. One sentence, as `first_broken`; None if it holds.
+
+    A chain that was cut at its end looks whole: compare the last hash with one that was kept elsewhere (`audit export`).
+    """
+    last: Any = None
+    query = select(audit).order_by(audit.c.entry)
+    async with connection.stream(query, execution_options={"yield_per": BATCH}) as result:
+        async for rows in result.partitions():
+            if broken := first_broken(rows, after=last):
+                return broken
+            last = rows[-1]
+    return None
+
+
+async def export(connection: AsyncConnection, from_: datetime, to: datetime) -> AsyncIterator[dict[str, Any]]:
+    """Every entry from `from_` up to but not with `to`, in order, ready for JSON; hashes as hex, so that the links can be checked."""
+    query = select(audit).where((audit.c.at >= from_) & (audit.c.at < to)).order_by(audit.c.entry)
+    async with connection.stream(query, execution_options={"yield_per": BATCH}) as result:
+        async for row in result.mappings():
+            yield {
+                **row,
+                "at": row["at"].astimezone(UTC).isoformat(),
+                "previous": bytes(row["previous"]).hex(),
+                "hash": bytes(row["hash"]).hex(),
+            }
+
+
+def first_broken(rows: Iterable[Any], *, after: Any = None) -> str | None:
+    """One sentence that names the first entry that is missing, moved or changed; None if the chain holds.
+
+    `rows` in order of entry, from the first one, or from the one that follows the row `after`.
+    """
+    expected, previous = (after.entry + 1, bytes(after.hash)) if after else (1, BEGINNING)
     for row in rows:
         if row.entry != expected:
             return f"entry {expected} is missing: the next one found is {row.entry}"
@@ -130,3 +165,15 @@ def first_broken(rows: Iterable[Any]) -> str | None:
             return f"entry {row.entry} ({row.what}) was changed after it was written"
         expected, previous = expected + 1, bytes(row.hash)
     return None
+
+
+def _as_kept(value: Any) -> Any:
+    """The detail as PostgreSQL will give it back: its numbers know no minus zero, no float without a fraction from 1e16 on,
+    and its objects only text for keys. The hash is of this."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_kept(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_kept(each) for each in value]
+    if isinstance(value, float):
+        return int(value) if abs(value) >= EXACT else value + 0.0
+    return value

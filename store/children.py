@@ -1,11 +1,37 @@
 """Watched children: the truth of the list, sealed, with a version for every change so that each worker can follow."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Sequence, Table, Text, func
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
 
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    union_all,
+)
+from sqlalchemy import Sequence as Numbers
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.child import WatchedChild
+from schemas.wire import Sealer
+from store import audit
 from store.columns import Instant, Sealed
-from store.database import TABLES
+from store.csvs import Findings
+from store.database import TABLES, lock
+from store.roster import Action, Change
 
-versions = Sequence("children_versions", metadata=TABLES)
+versions = Numbers("children_versions", metadata=TABLES)
 
 children = Table(
     "children",
@@ -30,3 +56,207 @@ children_changes = Table(
     Column("child", Text, nullable=False),
     Column("changed_at", Instant, nullable=False, server_default=func.now()),
 )
+
+ROW = ("child", "authority", "team", "sealed", "starts_on", "review_on", "expires_on", "version")
+
+# Whole columns at a time: row by row, 100,000 children would take a minute.
+PUT = text("""
+    INSERT INTO children (child, authority, team, sealed, starts_on, review_on, expires_on, version, changed_at)
+    SELECT new.*, CAST(:at AS timestamptz)
+    FROM unnest(
+        CAST(:child AS text[]), CAST(:authority AS text[]), CAST(:team AS text[]), CAST(:sealed AS bytea[]),
+        CAST(:starts_on AS date[]), CAST(:review_on AS date[]), CAST(:expires_on AS date[]), CAST(:version AS bigint[])
+    ) AS new
+    ON CONFLICT (child) DO UPDATE SET
+        authority = excluded.authority, team = excluded.team, sealed = excluded.sealed, starts_on = excluded.starts_on,
+        review_on = excluded.review_on, expires_on = excluded.expires_on, version = excluded.version,
+        changed_at = excluded.changed_at
+""")
+TELL = text("""
+    INSERT INTO children_changes (version, child, changed_at)
+    SELECT new.*, CAST(:at AS timestamptz) FROM unnest(CAST(:version AS bigint[]), CAST(:child AS text[])) AS new
+""")
+
+BATCH = 5000
+"""Rows to one statement: well within a statement's five seconds."""
+
+AT_A_TIME = 500
+"""Seals opened before the event loop has its turn: 10 ms."""
+
+KEPT = timedelta(days=1)
+"""For how long a change is told. A worker that slept longer loads the list again."""
+
+
+class TooFarBehind(Exception):
+    """Changes after this version are no longer all there: load the snapshot again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry as it may be listed: nothing that says who."""
+
+    child: str
+    authority: str
+    team: str
+    starts_on: date
+    review_on: date
+    expires_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What an import does, by id."""
+
+    added: tuple[str, ...]
+    updated: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.added)} added, {len(self.updated)} updated, {len(self.removed)} removed"
+
+
+async def latest_version(connection: AsyncConnection) -> int:
+    """The version of the newest change; 0 for a list that never had one.
+
+    Read it before the snapshot: what changes between the two is then told once more, and never missed.
+    """
+    newest = union_all(select(func.max(children.c.version)), select(func.max(children_changes.c.version))).subquery()
+    version: int | None = await connection.scalar(select(func.max(newest.c[0])))
+    return version or 0
+
+
+async def snapshot(connection: AsyncConnection, sealer: Sealer) -> AsyncIterator[tuple[str, WatchedChild]]:
+    """Every child on the list, in force or not, streamed. Raises SealBroken: a list that cannot be read is not half a list."""
+    query = select(children.c.child, children.c.sealed)
+    async with connection.stream(query, execution_options={"yield_per": AT_A_TIME}) as result:
+        async for batch in result.partitions():
+            for child, sealed in batch:
+                yield child, _open(sealer, child, sealed)
+
+
+async def changes_since(
+    connection: AsyncConnection, sealer: Sealer, version: int
+) -> list[tuple[int, str, WatchedChild | None]]:
+    """What changed after `version`, in order: the child as it is now, or None if it is no longer on the list.
+
+    Raises TooFarBehind, and SealBroken. A child that changed twice is told twice, the same both times.
+    """
+    oldest: int | None = await connection.scalar(select(func.min(children_changes.c.version)))
+    newer = select(children_changes.c.version, children_changes.c.child, children.c.sealed)
+    joined = newer.join(children, children.c.child == children_changes.c.child, isouter=True)
+    after = joined.where(children_changes.c.version > version).order_by(children_changes.c.version)
+    rows = (await connection.execute(after)).all()
+    if rows and oldest is not None and version < oldest - 1:
+        raise TooFarBehind(f"changes after version {version} begin at {oldest}")
+    changes: list[tuple[int, str, WatchedChild | None]] = []
+    for number, child, sealed in rows:
+        changes.append((number, child, _open(sealer, child, sealed) if sealed else None))
+        if len(changes) % AT_A_TIME == 0:
+            await asyncio.sleep(0)  # an import of thousands: events are waiting meanwhile
+    return changes
+
+
+async def find(connection: AsyncConnection, sealer: Sealer, child_id: str) -> WatchedChild | None:
+    sealed: bytes | None = await connection.scalar(select(children.c.sealed).where(children.c.child == child_id))
+    return _open(sealer, child_id, sealed) if sealed else None
+
+
+async def listing(connection: AsyncConnection) -> list[Listed]:
+    """The whole list without anything that says who, by authority, team and id."""
+    return await _listed(connection, children.c.child.is_not(None))
+
+
+async def due(connection: AsyncConnection, today: date, *, within: int = 14) -> list[Listed]:
+    """Entries whose review or expiry has passed, or will within so many days: decide on them, or they stop matching."""
+    return await _listed(connection, children.c.review_on <= today + timedelta(days=within))
+
+
+async def difference(connection: AsyncConnection, changes: Sequence[Change]) -> Difference:
+    """What an import of these rows would do. Raises BadFile: added though on the list, updated or removed though not."""
+    here = {row.child for row in await connection.execute(select(children.c.child))}
+    findings = Findings()
+    for change in changes:
+        if change.action is Action.ADD and change.child_id in here:
+            findings.add(change.line, "action", "this child is on the list: write update")
+        if change.action is not Action.ADD and change.child_id not in here:
+            findings.add(change.line, "child_id", f"is not on the list: there is nothing to {change.action}")
+    findings.stop()
+    added, updated, removed = (tuple(c.child_id for c in changes if c.action is action) for action in Action)
+    return Difference(added=added, updated=updated, removed=removed)
+
+
+async def apply_import(
+    connection: AsyncConnection, sealer: Sealer, changes: Sequence[Change], *, at: datetime, who: str
+) -> Difference:
+    """Take all the rows, or raise BadFile and take none. Workers hear of it when the caller commits."""
+    await lock(connection, "children", "list")
+    done = await difference(connection, changes)
+    numbers = await _take_versions(connection, len(changes))
+    numbered = zip(changes, numbers, strict=True)
+    rows = [_row(sealer, change.child, number) for change, number in numbered if change.child]
+    for batch in _batches(rows):
+        await connection.execute(PUT, {"at": at, **dict(zip(ROW, map(list, zip(*batch, strict=True)), strict=True))})
+    for gone in _batches(done.removed):
+        await connection.execute(delete(children).where(children.c.child.in_(gone)))
+    for start in range(0, len(changes), BATCH):
+        ids = [change.child_id for change in changes[start : start + BATCH]]
+        told = {"at": at, "version": numbers[start : start + BATCH], "child": ids}
+        await connection.execute(TELL, told)
+    by_action = {"added": done.added, "updated": done.updated, "removed": done.removed}
+    detail = {
+        "counts": {what: len(found) for what, found in by_action.items()},
+        "ids": {what: list(found) for what, found in by_action.items()},
+    }
+    await audit.record(connection, audit.What.CHILDREN_IMPORTED, who=who, about="children", at=at, detail=detail)
+    return done
+
+
+async def remove(connection: AsyncConnection, child_id: str, *, at: datetime, who: str, why: str) -> bool:
+    """Take one child off the list: the row is deleted, and every worker forgets it. False if it was not on it."""
+    await lock(connection, "children", "list")
+    gone = (await connection.execute(delete(children).where(children.c.child == child_id))).rowcount
+    if not gone:
+        return False
+    (number,) = await _take_versions(connection, 1)
+    await connection.execute(insert(children_changes).values(version=number, child=child_id, changed_at=at))
+    detail = {"why": why}
+    await audit.record(connection, audit.What.CHILD_REMOVED, who=who, about=f"child/{child_id}", at=at, detail=detail)
+    return True
+
+
+async def forget_changes(connection: AsyncConnection, at: datetime) -> None:
+    """Purge changes older than a day. The newest one stays: it tells a worker that slept that it has missed some."""
+    newest = select(func.max(children_changes.c.version)).scalar_subquery()
+    old = (children_changes.c.changed_at < at - KEPT) & (children_changes.c.version < newest)
+    await connection.execute(delete(children_changes).where(old))
+
+
+async def _take_versions(connection: AsyncConnection, count: int) -> list[int]:
+    """Numbers for the caller's changes. Only under the lock: else a reader could step past a lower one not yet committed."""
+    each = select(versions.next_value()).select_from(func.generate_series(1, count).alias("each"))
+    return sorted((await connection.scalars(each)).all())
+
+
+async def _listed(connection: AsyncConnection, which: Any) -> list[Listed]:
+    columns = [children.c[field] for field in Listed.__dataclass_fields__]
+    ordered = select(*columns).where(which).order_by(children.c.authority, children.c.team, children.c.child)
+    return [Listed(**row) for row in (await connection.execute(ordered)).mappings()]
+
+
+def _row(sealer: Sealer, child: WatchedChild, version: int) -> tuple[Any, ...]:
+    """In the order of ROW."""
+    sealed = sealer.seal(child.model_dump_json(exclude_defaults=True).encode(), place=_place(child.child_id))
+    dates = child.starts_on, child.review_on, child.expires_on
+    return child.child_id, child.authority, child.team, sealed, *dates, version
+
+
+def _open(sealer: Sealer, child: str, sealed: bytes) -> WatchedChild:
+    return WatchedChild.model_validate_json(sealer.open(sealed, place=_place(child)))
+
+
+def _place(child: str) -> str:
+    return f"children/{child}"
+
+
+def _batches(rows: Sequence[Any]) -> list[Sequence[Any]]:
+    return [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]

@@ -1,4 +1,8 @@
-"""Pages, the attempts to reach somebody, and the links in their texts."""
+"""Pages, the attempts to reach somebody, and the links in their texts; and how a step begins."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
@@ -12,12 +16,19 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    select,
     text,
+    update,
 )
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.pages import REFERENCE_LETTERS, AttemptState, Channel, PageState, Purpose
+from schemas.pages import REFERENCE_LETTERS, AttemptState, Channel, PageState, Purpose, Step
+from store import audit
 from store.columns import Facts, Instant, one_of
 from store.database import TABLES
+from store.ids import attempt_id
+from store.people import on_call
 
 pages = Table(
     "pages",
@@ -63,7 +74,8 @@ attempts = Table(
     "attempts",
     TABLES,
     Column("attempt", Uuid, primary_key=True),
-    Column("page", Uuid, ForeignKey("pages.page"), nullable=False, index=True),
+    Column("page", Uuid, ForeignKey("pages.page"), index=True),  # none only where a phone has opted out
+    Column("team", Text),  # only there: whose manager is told
     Column("purpose", Text, nullable=False),
     Column("step", Integer, nullable=False),
     Column("round", Integer, nullable=False),
@@ -87,6 +99,10 @@ attempts = Table(
     UniqueConstraint("page", "purpose", "step", "round", "person", "channel", "try"),
     CheckConstraint(one_of("state", AttemptState), name="state_known"),
     CheckConstraint(one_of("purpose", Purpose), name="purpose_known"),
+    CheckConstraint(
+        f"(page IS NULL) = (purpose = '{Purpose.STOPPED}') AND (page IS NULL) = (team IS NOT NULL)",
+        name="has_a_page_or_a_team",
+    ),
     CheckConstraint(one_of("channel", Channel), name="channel_known"),
     CheckConstraint("state <> 'sending' OR deadline_at IS NOT NULL", name="sending_has_a_deadline"),
     CheckConstraint(
@@ -115,3 +131,66 @@ links = Table(
     Column("opened_at", Instant),
     Column("used_at", Instant),
 )
+
+LOOK_AGAIN = timedelta(seconds=15)
+"""When the last step finds nobody: somebody may be put on the rota at any moment."""
+
+
+async def begin_step(connection: AsyncConnection, page: UUID, *, step: int, round: int, at: datetime) -> int:  # noqa: A002 - the column's name
+    """Tell whoever is on call now for this step of the page's plan: one attempt each, by the first channel that reaches them.
+
+    Sets when the next step is due: after the step's wait; at once if nobody is on call (15 s later for the last step,
+    which repeats). Returns how many attempts are now pending for it; 0 also if the page is no longer open. Writes its own
+    lines into the audit chain. The same step and round again writes no second attempt.
+    """
+    row = (await connection.execute(select(pages).where(pages.c.page == page).with_for_update())).first()
+    if row is None or row.state != PageState.OPEN:
+        return 0
+    told = Step.model_validate(row.plan[step - 1])
+    people = await on_call(connection, row.team, told.role, at)
+    reached = [(who.person, channel) for who in people if (channel := who.first_of(told.channels))]
+    if reached:
+        await connection.execute(insert(attempts).on_conflict_do_nothing(), _attempts(page, step, round, reached, at))
+    is_last = step == len(row.plan)
+    wait = timedelta(seconds=told.wait_seconds) if reached else LOOK_AGAIN if is_last else timedelta(0)
+    values = {"step": step, "round": round, "next_step_at": at + wait}
+    await connection.execute(update(pages).where(pages.c.page == page).values(**values))
+    detail = {"step": step, "round": round, "role": told.role, "team": row.team}
+    if (step, round) != (1, 1):
+        said = {**detail, "told": [person for person, _ in reached]}
+        await audit.record(connection, audit.What.PAGE_STEPPED, who="pager", about=f"page/{page}", at=at, detail=said)
+    if not reached:
+        said = {**detail, "unreachable": [who.person for who in people]}
+        await audit.record(connection, audit.What.NOBODY_ON_CALL, who="pager", about=f"page/{page}", at=at, detail=said)
+    return len(reached)
+
+
+async def drop_pending(connection: AsyncConnection, page: UUID, *, at: datetime) -> None:
+    """What has not left the house stays in it: the page has ended."""
+    waiting = (attempts.c.page == page) & (attempts.c.state == AttemptState.PENDING)
+    values = {"state": AttemptState.DROPPED, "settled_at": at, "reason": "page-moved-on"}
+    await connection.execute(update(attempts).where(waiting).values(**values))
+
+
+def _attempts(
+    page: UUID,
+    step: int,
+    round: int,  # noqa: A002
+    people: list[tuple[str, Channel]],
+    at: datetime,
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "attempt": attempt_id(page, Purpose.PAGE, step, round, person, channel),
+            "page": page,
+            "purpose": Purpose.PAGE,
+            "step": step,
+            "round": round,
+            "person": person,
+            "channel": channel,
+            "try": 1,
+            "state": AttemptState.PENDING,
+            "due_at": at,
+        }
+        for person, channel in people
+    ]

@@ -1,6 +1,6 @@
 """Every table, for the migrations and for the test that they agree."""
 
-from store import accounts, agencies, audit, children, dead_letters, moments, pages, people, receipts
+from store import accounts, agencies, audit, children, dead_letters, moments, pages, people, receipts, sessions
 from store.database import TABLES
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "pages",
     "people",
     "receipts",
+    "sessions",
 ]

@@ -1,0 +1,96 @@
+"""What the pager reads to decide what happens next with an open page, and how it writes that it has."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import exists, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.pages import AttemptState, Channel, PageState, Purpose, Step
+from store.pages import attempts, pages
+
+SPENT: Final = (AttemptState.FAILED, AttemptState.UNDELIVERED, AttemptState.UNKNOWN)
+"""Nobody is reached by this one any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPage:
+    """An open page as the escalation sees it."""
+
+    page: UUID
+    step: int
+    round: int
+    plan: tuple[Step, ...]
+    next_step_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One attempt of the page's current step and round."""
+
+    person: str
+    channel: Channel
+    try_: int
+    state: AttemptState
+    due_at: datetime
+    sent_at: datetime | None
+    passed_at: datetime | None
+
+
+async def waiting(connection: AsyncConnection, *, at: datetime, receipt_within: timedelta, limit: int) -> list[UUID]:
+    """Open pages about which something may have to be decided, the longest overdue first."""
+    here = (
+        (attempts.c.page == pages.c.page)
+        & (attempts.c.purpose == Purpose.PAGE)
+        & (attempts.c.step == pages.c.step)
+        & (attempts.c.round == pages.c.round)
+    )
+    silent = (attempts.c.state == AttemptState.SENT) & (attempts.c.sent_at <= at - receipt_within)
+    news = exists().where(here & or_(attempts.c.state.in_(SPENT), attempts.c.passed_at.is_not(None), silent))
+    due = (pages.c.state == PageState.OPEN) & or_(pages.c.next_step_at <= at, news)
+    query = select(pages.c.page).where(due).order_by(pages.c.next_step_at).limit(limit)
+    return list((await connection.execute(query)).scalars())
+
+
+async def hold(connection: AsyncConnection, page: UUID) -> tuple[OpenPage, list[Tried]] | None:
+    """Lock the page and read where it stands. None if it is no longer open, or another process has it in hand."""
+    mine = select(pages).where((pages.c.page == page) & (pages.c.state == PageState.OPEN))
+    row = (await connection.execute(mine.with_for_update(skip_locked=True))).first()
+    if row is None:
+        return None
+    here = (
+        (attempts.c.page == page)
+        & (attempts.c.purpose == Purpose.PAGE)
+        & (attempts.c.step == row.step)
+        & (attempts.c.round == row.round)
+    )
+    columns = ("person", "channel", "try", "state", "due_at", "sent_at", "passed_at")
+    tried = await connection.execute(
+        select(*(attempts.c[name] for name in columns)).where(here).order_by(attempts.c.due_at)
+    )
+    plan = tuple(Step.model_validate(step) for step in row.plan)
+    return OpenPage(row.page, row.step, row.round, plan, row.next_step_at), [
+        Tried(person, Channel(channel), try_, AttemptState(state), due_at, sent_at, passed_at)
+        for person, channel, try_, state, due_at, sent_at, passed_at in tried
+    ]
+
+
+async def mark_acted_on(connection: AsyncConnection, page: OpenPage, *, silent_since: datetime) -> None:
+    """Note on the attempts of the step that ends here which of them moved the page on: those that reached nobody."""
+    here = (
+        (attempts.c.page == page.page)
+        & (attempts.c.purpose == Purpose.PAGE)
+        & (attempts.c.step == page.step)
+        & (attempts.c.round == page.round)
+    )
+    silent = (attempts.c.state == AttemptState.SENT) & (attempts.c.sent_at <= silent_since)
+    reached_nobody = or_(attempts.c.state.in_(SPENT), attempts.c.passed_at.is_not(None), silent)
+    await connection.execute(update(attempts).where(here & reached_nobody).values(acted_on=True))
+
+
+async def bring_forward(connection: AsyncConnection, page: UUID, *, to: datetime) -> None:
+    """The next step begins at `to` at the latest."""
+    later = (pages.c.page == page) & (pages.c.state == PageState.OPEN) & (pages.c.next_step_at > to)
+    await connection.execute(update(pages).where(later).values(next_step_at=to))

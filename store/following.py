@@ -1,0 +1,120 @@
+"""What follows on what was told: a release, a discharge, a child found, a cancellation, another identity."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.envelope import Mode
+from schemas.kinds import BY_TYPE
+from schemas.moments import Decision, Fact, FollowedUp, Lane, Outcome
+from schemas.pages import MomentState, PageState, Purpose
+from schemas.wire import Sealer
+from store import answers, audit, sending
+from store.database import lock
+from store.moments import WHO, add_fact, facts, hold, known_outcome, moments, remember, reviews, settle_left
+from store.pages import drop_pending, pages
+
+LIVE = (PageState.OPEN, PageState.ACCEPTED, PageState.CONTACT)
+
+UNMATCHED = Decision(lane=Lane.NONE, why=("follows what was told before: nobody was compared",), model="none")
+
+
+async def follow_up(connection: AsyncConnection, sealer: Sealer, followed: FollowedUp, *, at: datetime) -> Outcome:
+    """Act on what follows an earlier event; what has not come yet is waited for, for a day.
+
+    A release, a discharge or a found joins the moment of its subject as a fact, and says when the child had left; outcome
+    joined, or not-watched if there is no such moment, which writes down nothing but keyed hashes. What names an event
+    (`of`) takes it back, and the page with it if nothing else is told of the child; outcome cancelled, or noted if there
+    is no such event here.
+    """
+    fact = followed.fact
+    if fact.mode is Mode.TEST:
+        return Outcome.TEST
+    about = followed.of or fact.subject_key
+    await lock(connection, "event" if followed.of else "subject", about)
+    if known := await known_outcome(connection, fact.event_key):
+        return known
+    if followed.of is None:
+        return await _join(connection, sealer, fact, at)
+    taken_back, withdrawn = await take_back(connection, followed.of, at=at)
+    if not taken_back:
+        await hold(connection, fact, followed.of, Outcome.NOTED, at=at)
+        return Outcome.NOTED
+    await remember(connection, fact.event_key, Outcome.CANCELLED, at=at)
+    await write_down(connection, withdrawn, fact.type, at)
+    detail = {"type": fact.type, "feed": fact.feed, "outcome": Outcome.CANCELLED, "of": followed.of}
+    about = f"event/{fact.event_key}"
+    await audit.record(connection, audit.What.EVENT_DECIDED, who=WHO, about=about, at=at, detail=detail)
+    return Outcome.CANCELLED
+
+
+async def take_back(
+    connection: AsyncConnection, event_key: str, *, at: datetime, unless: str | None = None
+) -> tuple[bool, list[UUID]]:
+    """Take back an event, but not if it is about the child `unless`: whether there was one, and the pages withdrawn with it.
+
+    An open review of it is withdrawn too. The caller holds the event's lock, and writes the pages down in the audit chain.
+    """
+    asked = (reviews.c.event_key == event_key) & (reviews.c.state == "open")
+    ended = update(reviews).where(asked).values(state="withdrawn", decided_at=at, decided_by=WHO)
+    reviewed = (await connection.execute(ended)).rowcount > 0
+    told = select(facts.c.moment, moments.c.child).join(moments).where(facts.c.event_key == event_key)
+    row = (await connection.execute(told)).first()
+    if row is None or row.child == unless:
+        return reviewed or row is not None, []
+    await connection.execute(select(moments.c.moment).where(moments.c.moment == row.moment).with_for_update())
+    this = (facts.c.event_key == event_key) & facts.c.withdrawn_at.is_(None)
+    await connection.execute(update(facts).where(this).values(withdrawn_at=at))
+    live = (facts.c.moment == row.moment) & facts.c.withdrawn_at.is_(None) & facts.c.type.in_(BY_TYPE)
+    if await connection.scalar(select(func.count()).select_from(facts).where(live)):
+        await settle_left(connection, row.moment)
+        return True, []
+    return True, await _withdraw(connection, row.moment, at)
+
+
+async def write_down(connection: AsyncConnection, withdrawn: Iterable[UUID], why: str, at: datetime) -> None:
+    """Into the audit chain, which is locked last."""
+    for page in withdrawn:
+        what, about = audit.What.PAGE_WITHDRAWN, f"page/{page}"
+        await audit.record(connection, what, who=WHO, about=about, at=at, detail={"why": why})
+
+
+async def _join(connection: AsyncConnection, sealer: Sealer, fact: Fact, at: datetime) -> Outcome:
+    opened = (facts.c.subject_key == fact.subject_key) & facts.c.type.in_(BY_TYPE) & facts.c.withdrawn_at.is_(None)
+    latest = select(facts.c.moment).where(opened).order_by(facts.c.joined_at.desc()).limit(1)
+    moment = await connection.scalar(latest)
+    if moment is None:
+        await hold(connection, fact, fact.subject_key, Outcome.NOT_WATCHED, at=at)
+        return Outcome.NOT_WATCHED
+    await connection.execute(select(moments.c.moment).where(moments.c.moment == moment).with_for_update())
+    await add_fact(connection, sealer, moment, fact, UNMATCHED, Outcome.JOINED, at=at)
+    await settle_left(connection, moment)
+    detail: dict[str, Any] = {"event": fact.event_key, "type": fact.type, "feed": fact.feed}
+    what, about = audit.What.FACT_JOINED, f"moment/{moment}"
+    await audit.record(connection, what, who=WHO, about=about, at=at, detail=detail)
+    return Outcome.JOINED
+
+
+async def _withdraw(connection: AsyncConnection, moment: UUID, at: datetime) -> list[UUID]:
+    """End a moment of which nothing is left, if it is open: nothing more is sent, and who was told is told so."""
+    still = (moments.c.moment == moment) & (moments.c.state == MomentState.OPEN)
+    gone = update(moments).where(still).values(state=MomentState.WITHDRAWN, ended_at=at)
+    if (await connection.execute(gone)).rowcount == 0:
+        return []
+    ended = (
+        update(pages)
+        .where((pages.c.moment == moment) & pages.c.state.in_(LIVE))
+        .returning(pages.c.page, pages.c.accepted_by)
+    )
+    values = {"state": PageState.WITHDRAWN, "next_step_at": None, "ended_at": at}
+    withdrawn = (await connection.execute(ended.values(**values))).all()
+    for page, accepted_by in withdrawn:
+        await drop_pending(connection, page, at=at)
+        await answers.tell_the_told(connection, page, Purpose.WITHDRAWN, at=at)
+        if accepted_by:  # on the way, and perhaps never texted: it may have been accepted at the desk
+            await sending.add(connection, page=page, purpose=Purpose.WITHDRAWN, person=accepted_by, at=at)
+    return [page for page, _ in withdrawn]
