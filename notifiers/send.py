@@ -1,0 +1,166 @@
+"""Sending one attempt, in four parts of which each is over before the next begins.
+
+1. Claim: the attempt becomes `sending`, with a deadline and a fresh link, and that is committed.
+2. Call the provider, holding no database connection.
+3. Settle what it said, in a transaction of its own.
+4. If it said nothing that settles it: wait for a receipt until the deadline, look it up, and try once more.
+
+A crash between any two of them ends in part 4: at least one text goes out, at most two, with the same reference.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from notifiers import settle, texts
+from notifiers.channel import DeliveryError, Notifier, Reason
+from notifiers.clock import Clock
+from schemas.kinds import BY_TYPE
+from schemas.logs import logger
+from schemas.metrics import Metrics
+from schemas.pages import Channel, Purpose
+from store import links, sending
+from store.receipts import Receipt
+from store.sending import Claimed, Unknown
+
+DEADLINE = timedelta(seconds=8)
+"""From the claim: 5 s for the provider's answer, and 3 s for a receipt that comes instead of it."""
+
+GRACE = timedelta(seconds=2)
+"""After an answer that leaves it open: only a receipt can still settle it."""
+
+PAUSE = timedelta(seconds=2)
+"""Before the second try, when the provider was busy or out of reach."""
+
+NONE = "none"
+"""The provider's label where a channel has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A claimed attempt and its words."""
+
+    claimed: Claimed
+    text: str
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Claims attempts and sends them through the notifiers that are set up. Safe in any number of processes at once."""
+
+    engine: AsyncEngine
+    notifiers: Mapping[Channel, Notifier]
+    base_url: str
+    metrics: Metrics
+    clock: Clock
+    at_point: Callable[[str], None]
+
+    async def claim(self, limit: int) -> list[Ready]:
+        """Up to `limit` attempts for this sender alone, pages first."""
+        now = self.clock()
+        async with self.engine.begin() as connection:
+            claimed, dropped = await sending.claim(connection, at=now, deadline=now + DEADLINE, limit=limit)
+            ready = [Ready(one, await self._word(connection, one, now)) for one in claimed]
+        if dropped:
+            logger().info("attempts-dropped", count=dropped, reason=Reason.PAGE_MOVED_ON.value)
+        if ready:
+            self.at_point("after_attempt_row")
+        return ready
+
+    async def deliver(self, ready: Ready) -> None:
+        """Send it and settle it. Raises SQLAlchemyError if it cannot be settled now: then its deadline will."""
+        one = ready.claimed
+        try:
+            notifier = self._notifier(one)
+            self.at_point("before_http")
+            accepted = await notifier.send(one.mobile, ready.text, attempt=one.attempt, valid_seconds=one.wait_seconds)
+        except DeliveryError as problem:
+            await self._settle_problem(one, problem)
+            return
+        self.at_point("after_http_reply")
+        receipt = Receipt(notifier.provider, accepted.provider_id, "", attempt=one.attempt)
+        await self._settle_sent(receipt, one.channel, one.type, one.authority)
+
+    async def resolve(self, lost: Unknown, channel: Channel = Channel.SMS) -> None:
+        """Nothing was heard of it: ask the provider what became of it, and if it knows nothing, try once more."""
+        notifier = self.notifiers.get(channel)
+        found = None
+        if notifier is not None and lost.reference is not None:
+            try:
+                found = await notifier.look_up(
+                    lost.mobile, containing=lost.reference, since=lost.since, known=lost.known
+                )
+            except DeliveryError as problem:
+                logger().warning("look-up-failed", attempt=str(lost.attempt), reason=problem.reason.value)
+        if notifier is not None and found is not None:
+            receipt = Receipt(notifier.provider, found.provider_id, "", attempt=lost.attempt)
+            await self._settle_sent(receipt, channel, "", "")
+            return
+        async with self.engine.begin() as connection:
+            again = await sending.try_again(connection, lost.attempt, at=self.clock())
+        logger().warning("attempt-unknown", attempt=str(lost.attempt), outcome="tried-again" if again else "left")
+
+    def _notifier(self, one: Claimed) -> Notifier:
+        if one.opted_out:
+            raise DeliveryError(Reason.OPTED_OUT, permanent=True)
+        notifier = self.notifiers.get(one.channel)
+        if notifier is None:
+            raise DeliveryError(Reason.CHANNEL_NOT_SET_UP, permanent=True)
+        return notifier
+
+    async def _word(self, connection: AsyncConnection, one: Claimed, now: datetime) -> str:
+        kind = BY_TYPE.get(one.type)
+        link = self.base_url
+        if one.purpose is Purpose.PAGE and one.page is not None:
+            link = f"{self.base_url}/p/{await links.make(connection, one.page, one.person, at=now)}"
+        fields = texts.Fields(one.reference, kind.place if kind else "an agency", one.team, link)
+        return texts.write(one.purpose, fields)
+
+    async def _settle_sent(self, receipt: Receipt, channel: Channel, type_: str, authority: str) -> None:
+        assert receipt.attempt is not None  # noqa: S101 - both callers give it
+        now = self.clock()
+        self.at_point("before_status_row")
+        async with self.engine.begin() as connection:
+            received_at = await sending.settle_sent(
+                connection, receipt.attempt, provider=receipt.provider, provider_id=receipt.provider_id, at=now
+            )
+            early = await settle.join_orphans(connection, receipt=receipt, at=now)
+        self.at_point("after_status_row")
+        self._count(channel, receipt.provider, "sent")
+        if received_at is not None and type_:
+            seconds = (now - received_at).total_seconds()
+            self.metrics.received_to_sent_seconds.labels(type=type_, authority=authority).observe(seconds)
+        for settled in early:
+            settle.observe(self.metrics, receipt, settled, at=now)
+        logger().info("attempt-sent", attempt=str(receipt.attempt), channel=channel.value, provider=receipt.provider)
+
+    async def _settle_problem(self, one: Claimed, problem: DeliveryError) -> None:
+        now = self.clock()
+        notifier = self.notifiers.get(one.channel)
+        provider = notifier.provider if notifier else NONE
+        words = {"attempt": str(one.attempt), "reason": problem.reason.value, "code": problem.code}
+        if not problem.certain:
+            if problem.reason is not Reason.NO_ANSWER:
+                async with self.engine.begin() as connection:
+                    await sending.shorten(connection, one.attempt, deadline=now + GRACE)
+            self._count(one.channel, provider, "unknown")
+            logger().warning("attempt-unanswered", **words)
+            return
+        async with self.engine.begin() as connection:
+            await sending.settle_failed(
+                connection,
+                one.attempt,
+                reason=problem.reason.value,
+                code=problem.code,
+                provider=notifier.provider if notifier else None,
+                at=now,
+            )
+            if one.try_ == 1 and not problem.permanent:
+                await sending.try_again(connection, one.attempt, at=now + PAUSE)
+        self._count(one.channel, provider, "failed")
+        logger().warning("attempt-failed", **words)
+
+    def _count(self, channel: Channel, provider: str, outcome: str) -> None:
+        self.metrics.attempts.labels(channel=channel.value, provider=provider, outcome=outcome).inc()

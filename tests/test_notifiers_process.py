@@ -1,0 +1,149 @@
+"""The pager as a process: woken in an instant, killed at the worst moments, stopped politely."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from embedded.phone import Mode
+from embedded.server import choose_port
+from schemas.base import utc_now
+from tests.pager_cast import ADA, Night, eventually, night
+
+ROOT = Path(__file__).parent.parent
+POINTS = [
+    ("after_attempt_row", Mode.DELIVER),
+    ("before_http", Mode.SILENT),
+    ("after_http_reply", Mode.DELIVER),
+    ("before_status_row", Mode.SILENT),
+    ("after_status_row", Mode.SILENT),
+]
+
+
+@pytest.fixture
+async def story(database_url: str) -> AsyncIterator[Night]:
+    async with night(database_url) as begun:
+        begun.watch.now = utc_now()
+        yield begun
+
+
+class Process:
+    """The pager in a process of its own, at the database and the network of a story."""
+
+    def __init__(self, story: Night, database_url: str, *, die_at: str = "") -> None:
+        self.port = choose_port("The pager", 0)
+        given = {
+            "DATABASE_URL": database_url,
+            "TWILIO_ACCOUNT_SID": story.phone.account,
+            "TWILIO_AUTH_TOKEN": story.phone.token,
+            "TWILIO_FROM": story.phone.sender,
+            "TWILIO_API": story.phone.url,
+            "PUBLIC_URL": story.settings.base_url,
+            "LISTEN": f"127.0.0.1:{self.port}",
+            "DIE_AT": die_at,
+        }
+        environment = {f"NIGHTLIGHT_{name}": value for name, value in given.items()}
+        self._running = subprocess.Popen(
+            [sys.executable, "-m", "tests.dying_pager"],
+            cwd=ROOT,
+            env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log = ""
+
+    async def ready(self) -> None:
+        async def answers() -> bool:
+            async with httpx2.AsyncClient(trust_env=False) as http:
+                try:
+                    return (await http.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200
+                except httpx2.TransportError:
+                    return False
+
+        await eventually(answers, within=20)
+
+    async def died(self) -> int:
+        async def gone() -> bool:
+            return self._running.poll() is not None
+
+        await eventually(gone, within=20)
+        return int(self._running.returncode)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to stop; its exit code."""
+        if self._running.poll() is None:
+            self._running.send_signal(number)
+        try:
+            self.log = self._running.communicate(timeout=10)[1]
+        finally:
+            self._running.kill()
+        return int(self._running.returncode)
+
+
+@pytest.mark.parametrize(("point", "mode"), POINTS)
+async def test_killed_around_the_providers_call_one_or_two_texts_go_out_with_one_reference(
+    story: Night, database_url: str, point: str, mode: Mode
+) -> None:
+    story.phone.behave(mode)
+    page, reference = await story.open_page()
+    killed = Process(story, database_url, die_at=point)
+    code = await killed.died()
+    killed.stop()
+
+    # The one that comes after it, with the clock a deadline later: what was begun is settled, or done once more.
+    story.watch.now = utc_now()
+    await story.round()
+    await story.rounds(12)
+
+    texts = [text.body for text in story.phone.rang(ADA)]
+    assert code == -signal.SIGKILL
+    assert 1 <= len(texts) <= 2
+    assert all(reference in text for text in texts)
+    assert (await story.page(page)).state == "open"
+    assert "sending" not in await story.states(page)
+
+
+async def test_killed_before_it_escalates_the_next_one_escalates_once(story: Night, database_url: str) -> None:
+    story.phone.behave(Mode.INVALID, ADA)
+    page, _ = await story.open_page()
+    killed = Process(story, database_url, die_at="before_escalate")
+    code = await killed.died()
+    killed.stop()
+
+    story.watch.now = utc_now()
+    for _ in range(3):
+        await story.round()
+
+    assert code == -signal.SIGKILL
+    assert [(one.person, one.step) for one in await story.attempts(page)] == [("ada", 1), ("ben", 2)]
+
+
+async def test_a_running_pager_is_woken_by_the_database_and_stops_when_asked(story: Night, database_url: str) -> None:
+    running = Process(story, database_url)
+    try:
+        await running.ready()
+        took = []
+        for _ in range(3):
+            started = time.monotonic()
+            _, reference = await story.open_page()
+            await story.phone.expects_soon(ADA, reference)
+            took.append(time.monotonic() - started)
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            metrics = (await http.get(f"http://127.0.0.1:{running.port}/metrics")).text
+        asked = time.monotonic()
+    finally:
+        code = running.stop()
+
+    # After a round its own tick alone would take a second to notice; the first page may fall just before one.
+    assert min(took[1:]) < 0.5
+    assert time.monotonic() - asked < 5
+    assert code == 0
+    assert 'nightlight_attempts_total{channel="sms",outcome="sent",provider="twilio"} 3.0' in metrics
+    assert ADA not in running.log + metrics
+    assert "/p/" not in running.log
