@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
 
 POINTER = {
     "type": "object",
-    "description": "A pointer to a record that could not be handled, never a copy of it. Not sealed: it holds nothing personal.",
+    "description": "A pointer to a record that could not be handled, never a copy of it.",
     "properties": {
         "topic": {"type": "string"},
         "partition": {"type": "integer"},

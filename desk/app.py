@@ -20,6 +20,7 @@ from desk import board, detail, guards, hooks, links, sign_in
 from desk.live import Live
 from desk.rendering import Screens
 from desk.tools import Clock, SignInFirst, Tools
+from notifiers.series import Series
 from schemas import web
 from schemas.base import utc_now
 from schemas.metrics import Metrics
@@ -80,15 +81,27 @@ async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then stop within five seconds."""
     registry, live = CollectorRegistry(), Live()
     engine = connect(settings.need("database_url"), pool=10)
-    app = build(settings, engine, KeyringFile(settings.keyring_path), Metrics.build(registry), registry, utc_now, live)
+    metrics = Metrics.build(registry)
+    app = build(settings, engine, KeyringFile(settings.keyring_path), metrics, registry, utc_now, live)
     # The server waits for open streams, so they end with the same signal; and it raises the signal again when it is done.
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, live.close)
+    series = asyncio.create_task(_keep_series(engine, Series(metrics)))
     try:
         await web.server(app, settings).serve()
     finally:
         live.close()
+        series.cancel()
         await engine.dispose()
+
+
+async def _keep_series(engine: AsyncEngine, series: Series) -> None:
+    """Each minute, until cancelled: an authority may have joined."""
+    while True:
+        with contextlib.suppress(SQLAlchemyError, OSError):
+            async with engine.connect() as connection:
+                await series.begin(connection)
+        await asyncio.sleep(60)
 
 
 async def _missing(engine: AsyncEngine) -> list[str]:

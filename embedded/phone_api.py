@@ -12,11 +12,13 @@ from urllib.parse import parse_qsl
 import httpx2
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from embedded.network import EVERYBODY, Mode, Phone, Text
+from schemas.web import service
 
 API = "/2010-04-01/Accounts/{account}/Messages"
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -57,13 +59,12 @@ class CutOff(Response):
 
 def build(phone: Phone) -> FastAPI:
     """The ASGI app of one phone. The paths that Twilio documents, and our own below `/phone`."""
-    app = FastAPI(title="The phone on the screen", docs_url=None, redoc_url=None)
+    app = service("The phone on the screen", ready=_always, registry=CollectorRegistry())
     twilio, owners = Provider(phone), Owners(phone)
     for path, handler, method in (
         (API + ".json", twilio.create, "POST"),
         (API + ".json", twilio.list, "GET"),
         (API + "/{sid}.json", twilio.fetch, "GET"),
-        ("/healthz", owners.healthz, "GET"),
         ("/phone/texts", owners.texts, "GET"),
         ("/phone/conversation", owners.conversation, "GET"),
         ("/phone/reply", owners.reply, "POST"),
@@ -136,9 +137,6 @@ class Owners:
     def __init__(self, phone: Phone) -> None:
         self._phone = phone
 
-    async def healthz(self) -> dict[str, bool]:
-        return {"alive": True}
-
     async def texts(self, number: str | None = None) -> list[dict[str, Any]]:
         shown = ("sid", "to", "body", "status", "rang", "at")
         chosen = (text for text in self._phone.texts if number in (None, text.to))
@@ -156,6 +154,10 @@ class Owners:
     async def behave(self, how: Behave) -> Response:
         self._phone.behave(how.mode, how.number, seconds=how.seconds)
         return Response(status_code=204)
+
+
+async def _always() -> list[str]:
+    return []
 
 
 def describe(phone: Phone, text: Text, status: str | None = None) -> dict[str, Any]:

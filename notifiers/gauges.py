@@ -2,6 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifiers.series import Series
 from schemas.metrics import Metrics
 from store import expiry
 
@@ -12,9 +13,11 @@ class Gauges:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._shown: set[str] = set()
+        self._series = Series(metrics)
 
     async def refresh(self, connection: AsyncConnection) -> None:
         """Read the counts and show them."""
+        await self._series.begin(connection)
         now = await expiry.gauges(connection)
         pairs = (
             (self._metrics.moments_open, now.moments_open),

@@ -6,6 +6,7 @@ ever hold a child, a worker or a phone: the closed list of labels is `LABELS`, a
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import product
 from typing import Annotated, Any, Final, NamedTuple, Self, get_type_hints
 
@@ -103,7 +104,9 @@ class Metrics:
     @classmethod
     def build(cls, registry: CollectorRegistry) -> Self:
         """Declare every metric in `registry`. Raises ValueError if the registry holds one of the names already."""
-        return cls(**{field: _declare(f"nightlight_{field}", *told, registry) for field, told in _all().items()})
+        made = cls(**{field: _declare(f"nightlight_{field}", *told, registry) for field, told in _all().items()})
+        made.build_info.labels(version=version("nightlight")).set(1)
+        return made
 
     def start_at_zero(self, *, types: Iterable[str], authorities: Iterable[str]) -> None:
         """Show the pages' histograms from the start, empty.

@@ -76,8 +76,10 @@ class Row:
         return values if len(values) == len(checks) else None
 
 
-def read(data: bytes, columns: Collection[str]) -> list[Row]:
-    """The rows of a CSV file with exactly these columns, in any order; empty lines are passed over.
+def read(data: bytes, columns: Collection[str], *, optional: Collection[str] = ()) -> list[Row]:
+    """The rows of a CSV file with these columns, in any order; empty lines are passed over.
+
+    An `optional` column that the file does not have is empty in every row.
 
     Commas, or the semicolons of a European Excel; a byte-order mark and any line ends are fine. Raises BadFile: not UTF-8,
     a NUL, columns missing or unknown, a row with too many or too few cells, a quote that never ends, no rows at all.
@@ -94,11 +96,12 @@ def read(data: bytes, columns: Collection[str]) -> list[Row]:
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
-                header = _header(cells, columns, line)
+                header = _header(cells, columns, optional, line)
             elif len(cells) != len(header):
                 findings.add(line, None, f"has {len(cells)} cells where the header has {len(header)}")
             else:
-                rows.append(Row(line, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
+                given = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+                rows.append(Row(line, {**dict.fromkeys(optional, ""), **given}))
     except csv.Error as problem:
         findings.add(start, None, f"is not CSV ({problem}): look for a quote that is not closed")
     findings.stop()
@@ -206,11 +209,11 @@ def _delimiter(text_: str) -> str:
     return ";" if header.count(";") > header.count(",") else ","
 
 
-def _header(cells: list[str], columns: Collection[str], line: int) -> list[str]:
+def _header(cells: list[str], columns: Collection[str], optional: Collection[str], line: int) -> list[str]:
     names = [cell.strip().lower() for cell in cells]
     findings = Findings()
     for name in columns:
-        if name not in names:
+        if name not in names and name not in optional:
             findings.add(line, name, "is missing from the header")
     for place, name in enumerate(names, start=1):
         if name not in columns:

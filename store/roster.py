@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas.child import WatchedChild
 from schemas.identifiers import Checked, authority_code, is_synthetic_nhs_number, postcode
-from schemas.person import IDENTIFIERS, Sex
+from schemas.person import IDENTIFIERS, Person, Sex
 from schemas.settings import Mode
 from store.csvs import Check, Findings, Refused, Row, iso_date, one_of, several, shaped, text
 from store.csvs import read as read_csv
@@ -88,13 +88,16 @@ ENTRY: Mapping[str, Check] = {
 
 COLUMNS = (*KEY, *ENTRY)
 
+OPTIONAL = frozenset(Person.model_fields) & frozenset(COLUMNS) | {"approach"}
+"""Columns that a file may leave out whole. That a child can be recognised by what is left is checked row by row."""
+
 
 def read(data: bytes, *, mode: Mode, today: date) -> list[Change]:
     """Every row as a change, or BadFile with every line and column that is wrong. Needs no database; `today` is London's date."""
     findings = Findings()
     changes: list[Change] = []
     first_line: dict[str, int] = {}
-    for row in read_csv(data, COLUMNS):
+    for row in read_csv(data, COLUMNS, optional=OPTIONAL):
         change = _change(row, findings, mode, today)
         if change is None:
             continue

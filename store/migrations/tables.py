@@ -13,8 +13,10 @@ def script() -> str:
     """Every CREATE of the tables as they are in the code, in order."""
     statements: list[str] = []
 
+    dialect: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
+
     def note(statement: Any) -> None:
-        statements.append(str(statement.compile(dialect=postgresql.dialect())).strip())
+        statements.append(str(statement.compile(dialect=dialect)).strip())
 
     for sequence in TABLES._sequences.values():  # noqa: SLF001 - SQLAlchemy shows them nowhere else
         note(CreateSequence(sequence))

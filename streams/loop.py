@@ -1,0 +1,179 @@
+"""The one loop's body: open, run the step, publish and wait for the receipts; or bury a pointer; or say that it must be tried again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+from schemas.envelope import Envelope
+from schemas.logs import logger
+from schemas.metrics import Metrics
+from schemas.moments import Lane, Message, MomentFound, ReviewAsked
+from schemas.wire import Record, Sealer, message_record
+from streams.clock import Clock
+from streams.incoming import LANE, Incoming
+from streams.pipeline import Step
+from streams.pointers import Pointer, Reason, outcome_for, pointer_record, reason_for
+from streams.progress import Progress
+
+STEP_SECONDS = 20.0
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 5.0
+
+
+class NotPublished(Exception):
+    """Kafka has not confirmed a record. `permanent`: it never will, this record does not fit."""
+
+    def __init__(self, because: str, *, permanent: bool = False) -> None:
+        super().__init__(because)
+        self.permanent = permanent
+
+
+class DatabaseAway(Exception):
+    """PostgreSQL cannot be reached now. Nothing is wrong with the record: stay on it."""
+
+
+class Shelf(Protocol):
+    """Where a pointer goes that Kafka would not take, and the database that the steps depend on."""
+
+    async def keep(self, pointer: Pointer) -> None:
+        """Write it to PostgreSQL; writing it twice is once. Raises DatabaseAway."""
+
+    async def answers(self) -> bool:
+        """Whether PostgreSQL answers now, within seconds; never raises."""
+
+
+Publish = Callable[[Sequence[Record]], Awaitable[None]]
+"""Send all, then wait for every receipt (acks=all). Raises NotPublished."""
+
+
+@dataclass
+class Loop:
+    """Settles one record after another. `away` are the errors that mean "the database is away"."""
+
+    steps: Mapping[type[Any], Step]
+    publish: Publish
+    shelf: Shelf
+    sealer: Sealer
+    metrics: Metrics
+    progress: Progress
+    clock: Clock
+    lane: str
+    away: tuple[type[Exception], ...] = (DatabaseAway,)
+    limit: float = STEP_SECONDS
+
+    def __post_init__(self) -> None:
+        # Looking a label up takes longer than counting: once for each type and lane, not for each event.
+        timed, counted = self.metrics.received_to_matched_seconds, self.metrics.events_decided
+        self._timed = cache(lambda type_: timed.labels(type=type_))
+        self._decided = cache(lambda type_, lane: counted.labels(type=type_, lane=lane.value))
+
+    async def settle(self, letters: Sequence[Incoming]) -> None:
+        """Come back only once every record is published or buried. Those of one partition follow one another.
+
+        Together if all goes well: one round trip to Kafka for all of them. Else one by one, from the first on.
+        """
+        if await _caught(self._handle(letters)) is not None:
+            for letter in letters:
+                await self._stay_on(letter)
+            return
+        for letter in letters:
+            self.progress.settled(letter.topic, letter.partition, letter.offset)
+
+    async def _stay_on(self, letter: Incoming) -> None:
+        """Going on without having settled it would lose it (faust-streaming#606)."""
+        pause = FIRST_PAUSE
+        while not await self.settled(letter):
+            self.progress.waiting(letter.topic, letter.partition)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        self.progress.settled(letter.topic, letter.partition, letter.offset)
+
+    async def settled(self, letter: Incoming) -> bool:
+        """One attempt. True: published, buried, or for the other lane. False: try again. Raises nothing but cancellation."""
+        problem = await _caught(self._handle([letter]))
+        if problem is None:
+            return True
+        reason = await self._verdict(problem)
+        if reason is None:
+            return self._held(letter, problem)
+        refused = await _caught(self._bury(letter, problem, reason))
+        return refused is None or self._held(letter, refused)
+
+    async def _handle(self, letters: Sequence[Incoming]) -> None:
+        told = []
+        for letter in letters:
+            if letter.is_for(self.lane):
+                said = letter.read(self.sealer)
+                told.append((said, await self._run(said)))
+        await self.publish([self._signed(message) for _, messages in told for message in messages])
+        for said, messages in told:
+            self._count(said, messages)
+
+    async def _verdict(self, problem: Exception) -> Reason | None:
+        """Why to bury it; None to stay on it."""
+        if isinstance(problem, self.away):
+            return None
+        if isinstance(problem, NotPublished):
+            return Reason.TOO_LARGE if problem.permanent else None
+        # A step that hangs on a database that is gone is an outage; one that hangs beside it is a bug.
+        if isinstance(problem, TimeoutError) and not await self.shelf.answers():
+            return None
+        return reason_for(problem)
+
+    async def _run(self, said: Envelope | Message) -> list[Message]:
+        what = said.event if isinstance(said, Envelope) else said
+        async with asyncio.timeout(self.limit):
+            return await self.steps[type(what)](said)
+
+    def _signed(self, message: Message) -> Record:
+        record = message_record(message, self.sealer)
+        return Record(record.topic, record.key, record.value, (*record.headers, (LANE, self.lane.encode())))
+
+    async def _bury(self, letter: Incoming, problem: Exception, reason: Reason) -> None:
+        at = self.clock()
+        pointer = Pointer.to(letter, problem, reason=reason, lane=self.lane, at=at)
+        outcome = outcome_for(letter, sealer=self.sealer, lane=self.lane, at=at)
+        await self._keep(pointer)
+        await self.publish([self._signed(outcome)] if outcome else [])
+        self.metrics.dead_letters.labels(topic=letter.topic, reason=reason.value).inc()
+        logger().error("event-buried", **_where(letter), reason=reason.value, error=pointer.error)
+
+    async def _keep(self, pointer: Pointer) -> None:
+        try:
+            await self.publish([pointer_record(pointer, self.sealer)])
+        except NotPublished:
+            await self.shelf.keep(pointer)
+
+    def _held(self, letter: Incoming, problem: Exception) -> bool:
+        logger().warning("event-held", **_where(letter), error=type(problem).__name__)
+        return False
+
+    def _count(self, said: Envelope | Message, messages: Sequence[Message]) -> None:
+        if not isinstance(said, Envelope):
+            return
+        waited = (self.clock() - said.received_at).total_seconds()
+        self._timed(said.type).observe(max(waited, 0.0))
+        self._decided(said.type, lane_of(messages)).inc()
+
+
+async def _caught(work: Awaitable[None]) -> Exception | None:
+    try:
+        await work
+    except Exception as problem:  # the one place: whatever a record does, its neighbours go on
+        return problem
+    return None
+
+
+def lane_of(messages: Sequence[Message]) -> Lane:
+    """What matching decided, for the metric: seen by what it led to. A follow-up was not matched: none."""
+    if any(isinstance(message, MomentFound) for message in messages):
+        return Lane.PAGE
+    if any(isinstance(message, ReviewAsked) for message in messages):
+        return Lane.REVIEW
+    return Lane.NONE
+
+
+def _where(letter: Incoming) -> dict[str, Any]:
+    return {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset}

@@ -1,0 +1,185 @@
+"""The pipeline: what each step makes of what comes in."""
+
+from datetime import date
+
+import pytest
+
+from schemas.envelope import Mode
+from schemas.events import (
+    EVENTS,
+    AboutPerson,
+    ChildAdmitted,
+    ChildDischarged,
+    ChildExcluded,
+    ChildFound,
+    ChildMissing,
+    ChildSearched,
+    CustodyReleased,
+    Event,
+    EventCancelled,
+    EventName,
+    ExclusionKind,
+    FeedBeat,
+    HearingKind,
+    HearingListed,
+    IdentityChanged,
+    Risk,
+    ThreatToLifeWarned,
+)
+from schemas.moments import MESSAGES, Decided, FollowedUp, Lane, Message, MomentFound, Outcome, ReviewAsked
+from schemas.person import Person
+from schemas.wire import event_key
+from streams.match import DECEASED
+from streams.pipeline import PIPELINE, TOPICS, bind
+from tests.streams_cast import CHILD, DOUBTFUL, KEYS, LANE, NOON, STRANGER, WATCHED, Book, List, arrest, envelope, noon
+
+EARLIER = EventName(source="/police/met", id="earlier")
+
+
+def about(person: Person) -> list[AboutPerson]:
+    """Every event that says who, about this person."""
+    return [
+        arrest(person),
+        ChildAdmitted(attendance="A1", site="RRV", arrived_at=NOON, person=person),
+        ChildExcluded(
+            exclusion="X1",
+            school_urn="100000",
+            kind=ExclusionKind.SUSPENSION,
+            starts_on=date(2026, 11, 23),
+            decided_at=NOON,
+            person=person,
+        ),
+        ChildMissing(report="M1", force="Met", reported_at=NOON, risk=Risk.HIGH, person=person),
+        HearingListed(hearing="H1", court="Made-up", starts_at=NOON, kind=HearingKind.REMAND, person=person),
+        ThreatToLifeWarned(warning="T1", force="Met", issued_at=NOON, person=person),
+        ChildSearched(encounter="S1", force="Met", at=NOON, outcome="none", person=person),
+        IdentityChanged(of=EARLIER, person=person),
+    ]
+
+
+FOLLOW_UPS: list[Event] = [
+    CustodyReleased(custody_record="01AB/1/26", force="Met", released_at=NOON),
+    ChildDischarged(attendance="A1", site="RRV", left_at=NOON),
+    ChildFound(report="M1", force="Met", found_at=NOON),
+    EventCancelled(of=EARLIER),
+]
+
+
+async def take(what: Event | Message, *, mode: Mode = Mode.LIVE, book: Book | None = None) -> Message:
+    """Run the one step for this, and give the one message that it led to."""
+    needs = {"children": List(), "book": book or Book(), "sealer": KEYS, "clock": noon, "lane": LANE}
+    said = what if isinstance(what, Message) else envelope(what, mode=mode)
+    [message] = await bind(needs)[type(what)](said)
+    return message
+
+
+def test_every_event_and_every_message_that_is_listened_to_has_a_step() -> None:
+    assert set(PIPELINE) == {*EVENTS.values(), *(kind for kind in MESSAGES.values() if kind.topic in TOPICS)}
+
+
+def test_a_step_whose_need_is_missing_is_found_at_the_start() -> None:
+    with pytest.raises(KeyError, match="children"):
+        bind({"sealer": KEYS, "clock": noon, "lane": LANE, "book": Book()})
+
+
+@pytest.mark.parametrize("event", about(WATCHED), ids=lambda event: event.type)
+async def test_an_event_about_a_watched_child_is_a_moment(event: AboutPerson) -> None:
+    found = await take(event)
+
+    assert isinstance(found, MomentFound)
+    assert (found.child, found.fact.type, found.fact.occurred_at) == (CHILD.child_id, event.type, NOON)
+
+
+@pytest.mark.parametrize("event", about(DOUBTFUL), ids=lambda event: event.type)
+async def test_an_event_that_may_be_about_a_watched_child_is_put_before_a_person(event: AboutPerson) -> None:
+    asked = await take(event)
+
+    assert isinstance(asked, ReviewAsked)
+    assert (asked.person, asked.decision.lane) == (DOUBTFUL, Lane.REVIEW)
+
+
+@pytest.mark.parametrize("event", about(STRANGER), ids=lambda event: event.type)
+async def test_of_an_event_about_anybody_else_nothing_is_left_but_keys_and_times(event: AboutPerson) -> None:
+    ended = await take(event)
+
+    assert isinstance(ended, Decided)
+    assert (ended.outcome, ended.fact.details, ended.worker_lane) == (Outcome.NOT_WATCHED, {}, LANE)
+    assert "Nobody" not in ended.model_dump_json()
+
+
+async def test_a_fact_keeps_what_the_event_says_and_nothing_of_who() -> None:
+    found = await take(arrest())
+
+    assert found.fact.details == {"custody_record": "01AB/1/26", "force": "Met", "suite": "Islington"}
+
+
+async def test_a_changed_identity_keeps_the_event_that_it_corrects() -> None:
+    found = await take(IdentityChanged(of=EARLIER, person=WATCHED))
+
+    assert found.fact.details == {"of": {"source": "/police/met", "id": "earlier"}}
+
+
+@pytest.mark.parametrize(
+    ("person", "lane"), [(WATCHED, Lane.REVIEW), (DOUBTFUL, Lane.REVIEW)], ids=["watched", "in doubt"]
+)
+async def test_nobody_is_paged_to_a_child_who_has_died(person: Person, lane: Lane) -> None:
+    asked = await take(ChildAdmitted(attendance="A1", site="RRV", arrived_at=NOON, deceased=True, person=person))
+
+    assert isinstance(asked, ReviewAsked)
+    assert asked.decision.lane is lane
+    assert (DECEASED in asked.decision.why) is (person is WATCHED)
+
+
+@pytest.mark.parametrize("event", FOLLOW_UPS, ids=lambda event: event.type)
+async def test_a_follow_up_is_handed_on_with_what_it_follows(event: Event) -> None:
+    followed = await take(event)
+
+    assert isinstance(followed, FollowedUp)
+    assert followed.fact.subject_key == KEYS.mark("subject", event.subject)
+    assert followed.of == (event_key(KEYS, EARLIER.source, EARLIER.id) if isinstance(event, EventCancelled) else None)
+
+
+async def test_a_release_names_the_custody_record_of_its_arrest() -> None:
+    first, later = await take(arrest()), await take(FOLLOW_UPS[0])
+
+    assert later.fact.subject_key == first.fact.subject_key
+
+
+async def test_a_heartbeat_is_noted() -> None:
+    beat = await take(FeedBeat())
+
+    assert isinstance(beat, Decided)
+    assert beat.outcome is Outcome.NOTED
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome"),
+    [
+        (arrest(), Outcome.PAGED),
+        (arrest(DOUBTFUL), Outcome.REVIEW),
+        (FOLLOW_UPS[0], Outcome.NOTED),
+        (FOLLOW_UPS[3], Outcome.CANCELLED),
+    ],
+    ids=["moment", "review", "release", "cancelled"],
+)
+async def test_what_was_found_is_written_in_the_book_and_ends_as_the_book_says(event: Event, outcome: Outcome) -> None:
+    book = Book()
+    message = await take(event)
+
+    ended = await take(message, book=book)
+
+    assert book.written == [message]
+    assert isinstance(ended, Decided)
+    assert (ended.outcome, ended.fact.event_key, ended.fact.details) == (outcome, message.fact.event_key, {})
+
+
+@pytest.mark.parametrize("event", [arrest(), arrest(DOUBTFUL), FOLLOW_UPS[0]], ids=["moment", "review", "release"])
+async def test_an_event_in_mode_test_goes_the_whole_way_and_nothing_is_written(event: Event) -> None:
+    book = Book()
+    message = await take(event, mode=Mode.TEST)
+
+    ended = await take(message, book=book)
+
+    assert book.written == []
+    assert isinstance(ended, Decided)
+    assert ended.outcome is Outcome.TEST
