@@ -1,0 +1,54 @@
+"""What needs no broker and no database: reading identifiers, and the join alone."""
+
+import contextlib
+import sys
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.house import refuse
+from schemas.identifiers import KINDS, judge
+
+
+def identifiers(kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))]) -> None:
+    """Read values from stdin, one a line; print `valid CANONICAL` or `invalid REASON` for each."""
+    if kind not in KINDS:
+        typer.echo(f"There is no identifier of that kind: choose one of {', '.join(KINDS)}.", err=True)
+        raise typer.Exit(2)
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+    for line in sys.stdin:
+        typer.echo(judge(kind, line.rstrip("\r\n")))
+
+
+def match(
+    children: Annotated[
+        Path, typer.Option(help="CSV of watched children; only child_id and the person columns are needed")
+    ],
+    events: Annotated[str, typer.Option(help="JSON lines to match, or - for stdin as they come")],
+    model: Annotated[Path | None, typer.Option(help="another model's file; the shipped one otherwise")] = None,
+) -> None:
+    """The join alone: one JSON line for each event, in order, with its lane, its candidates and the reasons in bits."""
+    from streams.matching.listing import ListRefused
+    from streams.matching.model import ModelRefused
+    from streams.matching.offline import match_lines
+
+    stream = events == "-"
+    try:
+        with _lines(events) as lines:
+            for line in match_lines(children, lines, model, announce=stream):
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+    except (ListRefused, ModelRefused) as problem:
+        refuse(str(problem))
+    except OSError as problem:
+        refuse(f"{problem.filename} cannot be read ({problem.strerror}): mend the path or its permissions.")
+
+
+def _lines(events: str) -> AbstractContextManager[Iterable[str]]:
+    if events != "-":
+        return Path(events).open(encoding="utf-8", errors="replace")
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+    return contextlib.nullcontext(sys.stdin)

@@ -1,0 +1,98 @@
+"""One process each, for compose and Kubernetes. Each runs until it is told to stop."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from commands.house import refuse, settings
+from schemas import logs
+from schemas.sealing import KeyringFile
+from schemas.settings import BadSettings, Settings
+from store.migrations import upgrade
+
+
+class WorkerLane(StrEnum):
+    A = "a"
+    B = "b"
+
+
+def _start(name: str, *needed: str) -> Settings:
+    """Set up the log, and end now, with its name, if a setting is missing that this process cannot do without."""
+    given = settings()
+    logs.start(name)
+    try:
+        for setting in needed:
+            given.need(setting)
+        if "database_url" in needed and name != "migrate":
+            KeyringFile(given.keyring_path)
+    except (BadSettings, ValueError) as problem:
+        refuse(str(problem))
+    return given
+
+
+def gateway() -> None:
+    """Take events from agencies: POST /v1/events."""
+    given = _start("gateway", "kafka", "database_url")
+    from connectors.gateway import run
+
+    asyncio.run(run(given))
+
+
+def streams(
+    lane: Annotated[WorkerLane, typer.Option(help="run one of each: either alone loses nothing")] = WorkerLane.A,
+) -> None:
+    """Recognise watched children and open moments."""
+    given = _start(f"streams-{lane}", "kafka", "database_url")
+    from streams.worker import run
+
+    run(given, lane)
+
+
+def pager() -> None:
+    """Tell the person on call, and go on until somebody accepts."""
+    given = _start("pager", "database_url")
+    from notifiers.pager import run
+
+    asyncio.run(run(given))
+
+
+def desk() -> None:
+    """What people and their phones touch: the links in texts, the duty desk, the providers' callbacks."""
+    given = _start("desk", "database_url")
+    from desk.app import run
+
+    asyncio.run(run(given))
+
+
+def phone() -> None:
+    """The phone on the screen: what stands in for the phone network in a rehearsal. It speaks Twilio's protocol."""
+    given = _start("phone")
+    from embedded.phone import run
+
+    asyncio.run(run(given))
+
+
+def migrate() -> None:
+    """Bring the database to this version. Safe to repeat."""
+    from sqlalchemy.exc import OperationalError
+
+    given = _start("migrate", "database_url")
+    try:
+        upgrade(given.need("database_url"))
+    except OperationalError:
+        refuse("PostgreSQL does not answer at NIGHTLIGHT_DATABASE_URL: start it, or mend the address.")
+    typer.echo("The database is at this version.")
+
+
+def topics() -> None:
+    """Make the Kafka topics that are not there yet, with their partitions and retention. Safe to repeat."""
+    given = _start("topics", "kafka")
+    from connectors.topics import CannotReachKafka, create
+
+    try:
+        for line in create(given):
+            typer.echo(line)
+    except CannotReachKafka as problem:
+        refuse(str(problem))
