@@ -104,6 +104,11 @@ def _ours(home: House, taker: Provider, watched: list[dict[str, Any]], rate: flo
         return sent if len(sent) == len(names) else None
 
     found = eventually(arrived, within=120, every=1)
+    with psycopg.connect(libpq_url(database)) as connection:
+        # This provider sends no receipts: left open, every page would be sent again while the next rate is measured.
+        connection.execute(
+            "UPDATE pages SET state = 'withdrawn', ended_at = now(), next_step_at = NULL WHERE state = 'open'"
+        )
     return [found[key] - at for key, at in names.items()]
 
 
