@@ -1,0 +1,94 @@
+"""`nightlight match`: the join alone, a file of children and lines of events, one line of JSON for each (contract section 7)."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.moments import Lane
+from schemas.person import Person
+from streams.matching.listing import read
+from streams.matching.matcher import Matcher
+from streams.matching.model import Model
+
+
+def say(sentence: str) -> None:
+    """To stderr."""
+    sys.stderr.write(f"{sentence}\n")
+
+
+def match_lines(
+    children_csv: Path,
+    events: Iterable[str],
+    model: Path | None = None,
+    *,
+    announce: bool = False,
+    complain: Callable[[str], None] = say,
+) -> Iterator[str]:
+    """One line, without its end, for each line of `events`, as it comes and in its order.
+
+    `announce`: first a line that says the index stands. A line that is no event gets a line with `error` (what is wrong, never a
+    value), lane none. `complain` gets what the list or the index had to leave out. Raises ListRefused or ModelRefused.
+    """
+    started = time.perf_counter()
+    weights = Model.load(model) if model else Model.load()
+    matcher = Matcher(weights, on_overflow=_once(complain))
+    matcher.load(read(children_csv, complain))
+    if announce:
+        seconds = round(time.perf_counter() - started, 3)
+        yield json.dumps({"ready": True, "children": len(matcher), "build_seconds": seconds})
+    for line in events:
+        yield json.dumps(answer(matcher, line))
+
+
+def answer(matcher: Matcher, line: str) -> dict[str, Any]:
+    """The answer to one line. Never raises."""
+    own: str | int | None = None
+    try:
+        asked = json.loads(line)
+        if not isinstance(asked, dict):
+            return _refused(matcher, None, "not a JSON object")
+        own = asked.get("id") if isinstance(asked.get("id"), (str, int)) else None
+        door = asked.get("door")
+        decision = matcher.decide(
+            Person.model_validate(asked.get("person")), door=door if isinstance(door, str) else None
+        )
+    except ValidationError as problem:
+        return _refused(matcher, own, _first(problem))
+    except (ValueError, RecursionError):
+        return _refused(matcher, own, "not JSON")
+    return {"id": own, **decision.model_dump(mode="json")}
+
+
+def _refused(matcher: Matcher, own: str | int | None, why: str) -> dict[str, Any]:
+    nothing: dict[str, Any] = {
+        "lane": Lane.NONE.value,
+        "child": None,
+        "candidates": [],
+        "why": [],
+        "model": matcher.model_name,
+    }
+    return {"id": own, **nothing, "error": why}
+
+
+def _first(problem: ValidationError) -> str:
+    error = problem.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(['person', *map(str, error['loc'])])}: {error['msg']}"
+
+
+def _once(complain: Callable[[str], None]) -> Callable[[str], None]:
+    """The first time each kind of block is met beyond its cap, and every 1,000th time again, with the count."""
+    met: dict[str, int] = {}
+
+    def tell(block: str) -> None:
+        met[block] = met.get(block, 0) + 1
+        if met[block] % 1000 == 1:
+            complain(
+                f"index: a block of kind {block} is beyond its cap: children found in nothing else are not compared ({met[block]})"
+            )
+
+    return tell

@@ -1,0 +1,118 @@
+"""What a comparison weighs, in bits: for "the same child" and for "somebody else of that child's household", both against a stranger."""
+
+from collections.abc import Mapping
+from math import log2
+from typing import NamedTuple
+
+from streams.matching.compare import EXACT, SIMILAR, VARIANT, Level, NameCompare, all_but_names
+from streams.matching.folding import Words
+from streams.matching.frequency import Frequencies
+from streams.matching.model import Bits, Model
+from streams.matching.normalise import Entry, usable
+
+
+class Finding(NamedTuple):
+    """One field's level and its bits. `one_in`: the name that agreed is borne by one in so many; 0 where that was not used."""
+
+    field: str
+    level: int
+    child: float
+    household: float
+    one_in: int = 0
+    valid: bool = True
+
+
+class Scored(NamedTuple):
+    """One candidate, row of the list. `child` and `household` are log2 likelihood ratios against a stranger."""
+
+    row: int
+    child: float
+    household: float
+    findings: tuple[Finding, ...]
+    swapped: bool = False
+
+
+Same = Mapping[str, Bits]
+Forms = tuple[Words, ...]
+Names = tuple[tuple[Finding, ...], bool]
+
+
+class Scorer:
+    """What one event's person is compared with, one child after another. Made for each event: it remembers the names it has
+    compared, since the candidates share a few, and goes with the event."""
+
+    def __init__(self, asked: Entry, same: Same, model: Model, compare: NameCompare, frequencies: Frequencies) -> None:
+        """`same` is the model's log2 m for the event's door."""
+        self._asked = asked
+        self._same = same
+        self._model = model
+        self._compare = compare
+        self._frequencies = frequencies
+        self._stranger = model.stranger
+        self._household = model.household
+        self._marks = {mark: usable(mark) for mark in asked.marks}
+        self._seen: dict[tuple[Forms, Forms], Names] = {}
+
+    def score(self, child: Entry, row: int) -> Scored:
+        both = child.given, child.family
+        if both not in self._seen:
+            self._seen[both] = self._names(child)
+        names, swapped = self._seen[both]
+        findings = (*names, *[self._plain(level, child) for level in all_but_names(self._asked, child, self._marks)])
+        cost = self._model.swapped_names if swapped else 0.0
+        same, home = cost, cost
+        for finding in findings:
+            same += finding.child
+            home += finding.household
+        if _namesake_twin(findings):
+            home += self._model.twins_of_one_name
+        return Scored(row, same, home, findings, swapped)
+
+    def _names(self, child: Entry) -> Names:
+        """Given with given and family with family; crosswise if that fits better by more than the cost of a swap."""
+        straight = self._pair(self._asked.given, self._asked.family, child)
+        if len(straight) != 1 and any(finding.level < SIMILAR for finding in straight):
+            return straight, False
+        crossed = self._pair(self._asked.family, self._asked.given, child)
+        gain = sum(finding.child for finding in crossed) - sum(finding.child for finding in straight)
+        return (crossed, True) if gain + self._model.swapped_names > 0 else (straight, False)
+
+    def _pair(self, given: Forms, family: Forms, child: Entry) -> tuple[Finding, ...]:
+        levels = (
+            self._compare.best("given_name", given, child.given),
+            self._compare.best("family_name", family, child.family),
+        )
+        last = child.family[0] if child.family else ()
+        return tuple(self._name(level, last) for level in levels if level is not None)
+
+    def _name(self, found: Level, family: Words) -> Finding:
+        """A name that agrees weighs by how rare it is; tried against several aliases, it weighs less."""
+        field, level = found.field, found.level
+        stranger, household = self._stranger[field][level], self._household[field][level]
+        one_in = 0
+        if level in (EXACT, VARIANT):
+            given = field == "given_name"
+            share = self._frequencies.given(found.word, family) if given else self._frequencies.family(found.word)
+            stranger = log2(share) if level == EXACT else max(stranger, log2(share))
+            one_in = round(1 / share)
+        if found.forms > 1:
+            stranger = min(stranger + log2(found.forms), -0.01)
+        return Finding(field, level, self._same[field][level] - stranger, household - stranger, one_in)
+
+    def _plain(self, found: Level, child: Entry) -> Finding:
+        """1 January is the day that offices write for "some time that year": more people share it than were born on it."""
+        field, level = found.field, found.level
+        stranger = self._stranger[field][level]
+        if field == "date_of_birth" and level == 0 and child.birth % 10000 == 101:
+            stranger = log2(self._model.first_of_january)
+        if field == "postcode" and (share := self._frequencies.place(child.postcode, level)):
+            stranger = max(stranger, log2(share))
+        return Finding(
+            field, level, self._same[field][level] - stranger, self._household[field][level] - stranger, 0, found.valid
+        )
+
+
+def _namesake_twin(findings: tuple[Finding, ...]) -> bool:
+    """Whether somebody else of the household would have to be a twin of the same given name."""
+    level = {finding.field: finding.level for finding in findings}
+    return level.get("given_name") == EXACT and level.get("date_of_birth", 9) <= 2
