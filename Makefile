@@ -13,7 +13,8 @@ setup: $(STAMP)  ## build .venv from the hash-pinned lock
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Nightlight needs Python 3.11 or newer: run 'make setup PYTHON=/path/to/python3.11'."; exit 1; }
 	@echo "Installing into .venv (about 20 s the first time) ..."
-	@$(PYTHON) -m venv --clear .venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@rm -f .venv/installed-*
 	@$(BIN)/python -m pip install --quiet --require-hashes -r deploy/uv.lock.txt
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
