@@ -1,52 +1,76 @@
 """The front door: every command, and nothing but wiring."""
 
+import sys
+from importlib import import_module
+from typing import Any
+
 import typer
+import typer.core
 
-from commands import accounts, agencies, audit, children, demo, keys, letters, offline, people, processes, up
+COMMANDS = {
+    # Everything in one terminal, and one process each.
+    "demo": "demo:demo",
+    "up": "up:up",
+    "gateway": "processes:gateway",
+    "streams": "processes:streams",
+    "pager": "processes:pager",
+    "desk": "processes:desk",
+    "phone": "processes:phone",
+    # Before the first start, and with each new version.
+    "migrate": "processes:migrate",
+    "topics": "processes:topics",
+    "keys": "keys:app",
+    # Who is watched, who is told, who may say something, who may look.
+    "children": "children:app",
+    "responders": "people:responders",
+    "rota": "people:rota",
+    "policies": "people:policies",
+    "agencies": "agencies:app",
+    "accounts": "accounts:app",
+    # What happened.
+    "dead-letters": "letters:app",
+    "audit": "audit:app",
+    # The join and the identifiers alone: no broker, no database.
+    "match": "offline:match",
+    "identifiers": "offline:identifiers",
+}
+"""Command → where it is, below `commands`. A module is imported when its command is asked for: all of them take two seconds."""
 
-app = typer.Typer(
-    help="The light left on for a child at night.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
-# Everything in one terminal, and one process each.
-for command in (
-    demo.demo,
-    up.up,
-    processes.gateway,
-    processes.streams,
-    processes.pager,
-    processes.desk,
-    processes.phone,
-):
-    app.command()(command)
+class Lazily(typer.core.TyperGroup):
+    """The commands of the table, in its order."""
 
-# Before the first start, and with each new version.
-for command in (processes.migrate, processes.topics):
-    app.command()(command)
-app.add_typer(keys.app, name="keys")
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
 
-# Who is watched, who is told, who may say something, who may look.
-app.add_typer(children.app, name="children")
-app.add_typer(people.responders, name="responders")
-app.add_typer(people.rota, name="rota")
-app.add_typer(people.policies, name="policies")
-app.add_typer(agencies.app, name="agencies")
-app.add_typer(accounts.app, name="accounts")
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, noun = COMMANDS[cmd_name].partition(":")
+        made = getattr(import_module(f"commands.{module}"), noun)
+        holder = typer.Typer(rich_markup_mode=None)
+        if isinstance(made, typer.Typer):
+            holder.add_typer(made, name=cmd_name)
+        else:
+            holder.command(cmd_name)(made)
+        return typer.main.get_group(holder).commands[cmd_name]
 
-# What happened.
-app.add_typer(letters.app, name="dead-letters")
-app.add_typer(audit.app, name="audit")
 
-# The join and the identifiers alone: no broker, no database.
-app.command()(offline.match)
-app.command()(offline.identifiers)
+app = typer.Typer(cls=Lazily, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.callback(no_args_is_help=True)
+def nightlight() -> None:
+    """The light left on for a child at night."""
 
 
 def main() -> None:
     """The console script."""
+    try:
+        "".join(sys.argv).encode()
+    except UnicodeEncodeError:
+        typer.echo("An argument is not UTF-8: set the terminal to UTF-8, and type it again.", err=True)
+        sys.exit(2)
     app()
 
 

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-import segno
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.house import in_transaction, keyring, refuse
+from commands.database import in_transaction
+from commands.house import keyring, refuse
 from schemas.base import utc_now
 from schemas.settings import Settings
 from store import accounts as store
@@ -28,4 +28,6 @@ def add(person: Annotated[str, typer.Argument(metavar="PERSON", help="as in the 
         refuse(str(problem))
     typer.echo(f"{person} signs in with this password, shown this once: {password}")
     typer.echo(f"and with an authenticator app that has read this:\n{address}")
+    import segno  # for this one line alone
+
     segno.make(address).terminal(compact=True)

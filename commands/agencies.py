@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from commands.house import WHO, in_transaction, refuse
+from commands.database import in_transaction
+from commands.house import WHO, refuse
 from commands.table import show
 from schemas.base import utc_now
 from store import agencies as store

@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.house import in_transaction, refuse
+from commands.database import in_transaction
+from commands.house import refuse
 from schemas.london import LONDON
 from schemas.settings import Settings
 from store import audit as store
 
 app = typer.Typer(help="The audit chain.", no_args_is_help=True)
+
+FIRST, LAST = datetime(2000, 1, 1), datetime(2999, 12, 31)  # noqa: DTZ001 - dates, as they are typed
 
 
 @app.command()
@@ -29,6 +32,8 @@ def export(
     to: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="the last day, London's date")],
 ) -> None:
     """The entries of these days, one line of JSON each, with their hashes."""
+    if not FIRST <= from_ <= to <= LAST:
+        raise typer.BadParameter("the days are from 2000 to 2999, and the last is not before the first.")
     start, end = _midnight(from_.date()), _midnight(to.date() + timedelta(days=1))
 
     async def work(connection: AsyncConnection, _: Settings) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.house import WHO, in_transaction, keyring, refuse
+from commands.database import in_transaction
+from commands.house import WHO, keyring, refuse
 from commands.table import show
 from schemas.base import utc_now
 from schemas.london import today
@@ -49,7 +50,7 @@ def list_() -> None:
 
 
 @app.command()
-def due(within: Annotated[int, typer.Option(help="days from now")] = 14) -> None:
+def due(within: Annotated[int, typer.Option(help="days from now", min=0, max=366)] = 14) -> None:
     """Whose review or expiry has come or comes soon: after it they no longer match."""
     _show(in_transaction(lambda connection, _: store.due(connection, today(utc_now()), within=within)))
 

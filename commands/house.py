@@ -1,33 +1,42 @@
-"""Where this machine's Nightlight is: the addresses in the environment, or those of the embedded broker and database."""
+"""Where Nightlight is on this machine: its settings, its keys, whether `up` runs here. Quick to import: every process does."""
 
-import asyncio
 import contextlib
+import fcntl
 import json
+import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import typer
-from pydantic import SecretStr
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from embedded import postgres
-from embedded.server import EmbeddedError
 from schemas.sealing import Keyring, KeyringFile, save
 from schemas.settings import BadSettings, Settings, read
-from store.database import connect
-from store.migrations import upgrade
 
 WHO = "command line"
-T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Seconds to try for the data directory: a command that looks whether it is held holds it itself for a moment."""
 
 
 def refuse(sentence: str) -> NoReturn:
     """End with exit code 1 and one sentence on stderr: refused, or found wanting."""
     typer.echo(sentence, err=True)
     raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def quiet(library: str) -> Iterator[None]:
+    """For a library that says in thirty lines of log what we then say in one sentence."""
+    log = logging.getLogger(library)
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def settings() -> Settings:
@@ -38,70 +47,69 @@ def settings() -> Settings:
         refuse(str(problem))
 
 
+def keyring(given: Settings) -> KeyringFile:
+    """The keys of this house. The embedded default makes its own on the first start; a named file must be there."""
+    path = given.keyring_path
+    if given.keyring_file is None and not path.exists():
+        write_keyring(Keyring.make(), path)
+    try:
+        return KeyringFile(path)
+    except (ValueError, OSError) as problem:
+        refuse(
+            str(problem)
+            if isinstance(problem, ValueError)
+            else f"{path} cannot be read ({problem.strerror}): mend the path or its permissions."
+        )
+
+
+def write_keyring(made: Keyring, path: Path) -> None:
+    """Keep it at `path`, or end with one sentence."""
+    try:
+        save(made, path)
+    except OSError as problem:
+        refuse(f"{path} cannot be written ({problem.strerror}): mend the path or its permissions.")
+
+
 def running_file(data_dir: Path) -> Path:
     """Where `nightlight up` says what it has started."""
     return data_dir / "running.json"
 
 
 def addresses(data_dir: Path) -> dict[str, str] | None:
-    """What `nightlight up` has running on this data directory: `kafka` and `database`; None if it is not running."""
-    try:
+    """What `nightlight up` has running on this data directory: `kafka` and `database`; None if it is not running, or not yet."""
+    with contextlib.suppress(FileNotFoundError, KeyError, ValueError), _lock_file(data_dir).open() as lock:
+        if _take(lock.fileno(), fcntl.LOCK_SH):
+            return None  # a file that a killed `up` has left behind
         held = json.loads(running_file(data_dir).read_text())
-        os.kill(held["pid"], 0)
-    except (FileNotFoundError, ProcessLookupError, KeyError, ValueError):
-        return None
-    return {name: held[name] for name in ("kafka", "database")}
+        return {name: held[name] for name in ("kafka", "database")}
+    return None
 
 
 @contextlib.contextmanager
-def database() -> Iterator[Settings]:
-    """Settings with a database that answers: the one named, the one that `up` has running, or the embedded one for a moment."""
-    given = settings()
-    if given.database_url:
-        yield given
-        return
-    if running := addresses(given.data_dir):
-        yield given.model_copy(
-            update={"database_url": SecretStr(running["database"]), "kafka": given.kafka or running["kafka"]}
-        )
-        return
+def held(data_dir: Path) -> Iterator[None]:
+    """Hold a data directory that exists, for one `nightlight up` at a time; or end with one sentence.
+
+    The kernel lets go of it however the holder ends, which a process id in a file would not.
+    """
+    fd = os.open(_lock_file(data_dir), os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        server = postgres.start(given.data_dir)
-    except EmbeddedError as problem:
-        refuse(str(problem))
-    with server:
-        upgrade(server.url)
-        yield given.model_copy(update={"database_url": SecretStr(server.url)})
+        deadline = time.monotonic() + PATIENCE
+        while not _take(fd, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                refuse(f"Nightlight is already running on {data_dir}: stop it first, or choose another --data.")
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(fd)
 
 
-def keyring(given: Settings) -> KeyringFile:
-    """The keys of this house. The embedded default makes its own on the first start; a named file must be there."""
-    path = given.keyring_path
-    if given.keyring_file is None and not path.exists():
-        save(Keyring.make(), path)
+def _lock_file(data_dir: Path) -> Path:
+    return data_dir / "running.lock"
+
+
+def _take(fd: int, kind: int) -> bool:
     try:
-        return KeyringFile(path)
-    except ValueError as problem:
-        refuse(str(problem))
-
-
-def in_transaction(work: Callable[[AsyncConnection, Settings], Awaitable[T]]) -> T:
-    """Do something in one transaction with the database, from the command line. Ends with one sentence if it is away."""
-    with database() as given:
-
-        async def once() -> T:
-            engine = connect(given.need("database_url"))
-            try:
-                async with engine.begin() as connection:
-                    return await work(connection, given)
-            finally:
-                await engine.dispose()
-
-        try:
-            return asyncio.run(once())
-        except (OperationalError, InterfaceError):
-            refuse(
-                "PostgreSQL does not answer at NIGHTLIGHT_DATABASE_URL: start it, or mend the address, then run 'nightlight doctor'."
-            )
-        except BadSettings as problem:
-            refuse(str(problem))
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

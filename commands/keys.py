@@ -3,11 +3,13 @@
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from commands.house import WHO, in_transaction, keyring, refuse, settings
+from commands.database import in_transaction
+from commands.house import WHO, keyring, refuse, settings, write_keyring
 from schemas.base import utc_now
-from schemas.sealing import Keyring, save
+from schemas.sealing import Keyring
 from schemas.settings import Settings
 from store import audit
+from store.database import lock
 
 app = typer.Typer(help="The keys that seal payloads and identifiers.", no_args_is_help=True)
 
@@ -18,7 +20,7 @@ def make() -> None:
     path = settings().keyring_path
     if path.exists():
         refuse(f"{path} is there already: 'nightlight keys rotate' adds a key to it.")
-    save(Keyring.make(), path)
+    write_keyring(Keyring.make(), path)
     typer.echo(f"Made {path}. Keep a copy in your safe.")
 
 
@@ -27,6 +29,8 @@ def rotate() -> None:
     """Add a key and seal with it from now on. What was sealed before still opens; running processes notice within a second."""
 
     async def work(connection: AsyncConnection, given: Settings) -> str:
+        # Two rotations at once: the second must begin with the first one's key, or what that has sealed never opens again.
+        await lock(connection, "keyring", "file")
         rotated = keyring(given).keyring.rotated()
         await audit.record(
             connection,
@@ -36,7 +40,7 @@ def rotate() -> None:
             at=utc_now(),
             detail={"current": rotated.current},
         )
-        save(rotated, given.keyring_path)
+        write_keyring(rotated, given.keyring_path)
         return rotated.current
 
     typer.echo(

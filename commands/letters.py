@@ -1,20 +1,18 @@
 """`nightlight dead-letters`: what could not be handled, and sending it again."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 
 import typer
 from aiokafka.errors import KafkaError
-from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from commands.house import WHO, database, keyring, refuse
+from commands.database import with_engine
+from commands.house import WHO, keyring, quiet, refuse
 from commands.table import show as show_table
 from schemas.base import utc_now
 from schemas.sealing import KeyringFile
-from schemas.settings import BadSettings, Settings
-from store.database import connect
+from schemas.settings import Settings
 from streams import dead_letters as letters
 
 app = typer.Typer(help="Events that could not be handled.", no_args_is_help=True)
@@ -73,23 +71,14 @@ def _read(place: str) -> tuple[str, int, int]:
 
 
 def _with_kafka(work: Callable[[Settings, KeyringFile, AsyncEngine], Awaitable[T]]) -> T:
-    with database() as given:
+    async def once(engine: AsyncEngine, given: Settings) -> T:
+        given.need("kafka")
+        return await work(given, keyring(given), engine)
 
-        async def once() -> T:
-            engine = connect(given.need("database_url"))
-            try:
-                return await work(given, keyring(given), engine)
-            finally:
-                await engine.dispose()
-
-        try:
-            given.need("kafka")
-            return asyncio.run(once())
-        except letters.NoSuchLetter as problem:
-            refuse(str(problem))
-        except BadSettings as problem:
-            refuse(str(problem))
-        except KafkaError:
-            refuse("Kafka does not answer at NIGHTLIGHT_KAFKA: start it, or mend the address.")
-        except (OperationalError, InterfaceError):
-            refuse("PostgreSQL does not answer at NIGHTLIGHT_DATABASE_URL: start it, or mend the address.")
+    try:
+        with quiet("aiokafka"):
+            return with_engine(once)
+    except letters.NoSuchLetter as problem:
+        refuse(str(problem))
+    except (KafkaError, OSError):
+        refuse("Kafka does not answer at NIGHTLIGHT_KAFKA: start it, or mend the address.")

@@ -18,8 +18,7 @@ def identifiers(kind: Annotated[str, typer.Argument(help=" | ".join(KINDS))]) ->
     if kind not in KINDS:
         typer.echo(f"There is no identifier of that kind: choose one of {', '.join(KINDS)}.", err=True)
         raise typer.Exit(2)
-    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
-    for line in sys.stdin:
+    for line in _stdin():
         typer.echo(judge(kind, line.rstrip("\r\n")))
 
 
@@ -43,12 +42,19 @@ def match(
                 sys.stdout.flush()
     except (ListRefused, ModelRefused) as problem:
         refuse(str(problem))
+    except BrokenPipeError:
+        raise  # whoever read our lines has gone: Typer knows what to do
     except OSError as problem:
         refuse(f"{problem.filename} cannot be read ({problem.strerror}): mend the path or its permissions.")
 
 
 def _lines(events: str) -> AbstractContextManager[Iterable[str]]:
     if events != "-":
-        return Path(events).open(encoding="utf-8", errors="replace")
-    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
-    return contextlib.nullcontext(sys.stdin)
+        return Path(events).open(encoding="utf-8", errors="replace", newline="\n")
+    return contextlib.nullcontext(_stdin())
+
+
+def _stdin() -> Iterable[str]:
+    """Lines, whatever the bytes: in UTF-8 wherever we run, and ended by a line feed alone, so that one line in is one line out."""
+    sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")  # type: ignore[union-attr]
+    return sys.stdin

@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from commands.house import refuse, settings
+from commands.house import quiet, refuse, settings
 from schemas import logs
 from schemas.sealing import KeyringFile
 from schemas.settings import BadSettings, Settings
-from store.migrations import upgrade
 
 
 class WorkerLane(StrEnum):
@@ -76,13 +75,10 @@ def phone() -> None:
 
 def migrate() -> None:
     """Bring the database to this version. Safe to repeat."""
-    from sqlalchemy.exc import OperationalError
+    from commands import database
 
     given = _start("migrate", "database_url")
-    try:
-        upgrade(given.need("database_url"))
-    except OperationalError:
-        refuse("PostgreSQL does not answer at NIGHTLIGHT_DATABASE_URL: start it, or mend the address.")
+    database.migrate(given.need("database_url"))
     typer.echo("The database is at this version.")
 
 
@@ -92,7 +88,8 @@ def topics() -> None:
     from connectors.topics import CannotReachKafka, create
 
     try:
-        for line in create(given):
-            typer.echo(line)
+        with quiet("kafka"):
+            for line in create(given):
+                typer.echo(line)
     except CannotReachKafka as problem:
         refuse(str(problem))

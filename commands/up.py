@@ -14,15 +14,16 @@ from typing import Annotated
 
 import typer
 
-from commands.house import addresses, keyring, refuse, running_file, settings
+from commands.database import migrate
+from commands.house import held, keyring, quiet, refuse, running_file, settings
 from connectors.topics import CannotReachKafka, create
 from embedded import broker, postgres
 from embedded.server import HOST, EmbeddedError, choose_port, make_private
 from embedded.supervisor import Program, Supervisor, Tell
 from schemas.settings import PREFIX, Mode, Settings, read
-from store.migrations import upgrade
 
 FIRST_PORT = 8080
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 REHEARSAL_SENDER = "+447700900999"  # one of Ofcom's drama numbers: it rings nowhere
 EMBEDDED_PARTITIONS = 4  # one machine: twelve would only make the embedded broker's group joins slower
 
@@ -48,11 +49,16 @@ def up(
     given = settings()
     if data is not None:
         given = given.model_copy(update={"data_dir": data})
-    with everything(given, ports_from, tell=tell) as house:
-        typer.echo(json.dumps({"ready": True, **house.urls}))
-        sys.stdout.flush()
-        with stopped_by_signals(house.supervisor):
+    # Until the watching begins: being stopped unwinds what has been started, whichever signal it is.
+    for number in STOPPING:
+        signal.signal(number, _unwind)
+    try:
+        with everything(given, ports_from, tell=tell) as house, stopped_by_signals(house.supervisor):
+            typer.echo(json.dumps({"ready": True, **house.urls}))
+            sys.stdout.flush()
             house.supervisor.watch()
+    except KeyboardInterrupt:
+        refuse("Stopped before it was ready.")
 
 
 def tell(sentence: str) -> None:
@@ -69,11 +75,10 @@ def everything(
     Programs named in `without` are not started: their address is kept for the caller, who runs them. What the programs
     write goes to the file `log` if one is given.
     """
-    if addresses(given.data_dir):
-        refuse(f"Nightlight is already running on {given.data_dir}: stop it first, or choose another --data.")
     try:
         with contextlib.ExitStack() as stack:
             whole = given.model_copy(update={"data_dir": make_private(given.data_dir)})
+            stack.enter_context(held(whole.data_dir))
             yield _start(stack, whole, ports_from, tell, without, log)
     except (EmbeddedError, CannotReachKafka) as problem:
         refuse(str(problem))
@@ -81,17 +86,28 @@ def everything(
 
 @contextlib.contextmanager
 def stopped_by_signals(supervisor: Supervisor) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the watching; what comes after it stops the rest."""
+    """Ctrl-C and SIGTERM end the watching; what comes after it stops the rest, and is not to be broken off."""
 
     def stop(_: int, __: FrameType | None) -> None:
         supervisor.stopping = True
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in STOPPING:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _be_deaf()
+
+
+def _unwind(_: int, __: FrameType | None) -> None:
+    _be_deaf()
+    raise KeyboardInterrupt
+
+
+def _be_deaf() -> None:
+    """A second Ctrl-C of an impatient hand would leave behind what has not been stopped yet."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _start(
@@ -113,13 +129,14 @@ def _start(
         database = stack.enter_context(postgres.start(given.data_dir, port=ports["database"]))
         environment["NIGHTLIGHT_DATABASE_URL"] = database.url
         tell("the database is ready")
-    upgrade(environment["NIGHTLIGHT_DATABASE_URL"])
+    migrate(environment["NIGHTLIGHT_DATABASE_URL"])
     if given.kafka is None:
         kafka = stack.enter_context(broker.start(given.data_dir, port=ports["kafka"]))
         environment |= {"NIGHTLIGHT_KAFKA": kafka.url, "NIGHTLIGHT_KAFKA_PARTITIONS": str(EMBEDDED_PARTITIONS)}
         tell("the broker is ready")
     whole = read({**os.environ, **environment})
-    create(whole)
+    with quiet("kafka"):
+        create(whole)
 
     # Rehearsal without a provider of one's own ends on the screen: the phone speaks Twilio's protocol.
     if urls["phone"] != whole.twilio_api:
@@ -132,12 +149,10 @@ def _start(
     running = running_file(given.data_dir)
     stack.callback(running.unlink, missing_ok=True)
     running.touch(mode=0o600)
-    held = {
-        "pid": os.getpid(),
-        "kafka": environment["NIGHTLIGHT_KAFKA"],
-        "database": environment["NIGHTLIGHT_DATABASE_URL"],
+    kept = {
+        name: environment[f"{PREFIX}{setting}"] for name, setting in (("kafka", "KAFKA"), ("database", "DATABASE_URL"))
     }
-    running.write_text(json.dumps(held))
+    running.write_text(json.dumps(kept))
     return Up({**urls, "kafka": environment["NIGHTLIGHT_KAFKA"]}, supervisor, whole, environment)
 
 

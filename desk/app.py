@@ -96,12 +96,12 @@ async def run(settings: Settings) -> None:
 
 
 async def _keep_series(engine: AsyncEngine, series: Series) -> None:
-    """Each minute, until cancelled: an authority may have joined."""
+    """Every five seconds, until cancelled: an authority may have joined, and its first page is to be counted."""
     while True:
         with contextlib.suppress(SQLAlchemyError, OSError):
             async with engine.connect() as connection:
                 await series.begin(connection)
-        await asyncio.sleep(60)
+        await asyncio.sleep(5)
 
 
 async def _missing(engine: AsyncEngine) -> list[str]:

@@ -21,6 +21,27 @@ class EmbeddedError(RuntimeError):
     """A server could not be started: the message is one sentence that says what is wrong and what to do."""
 
 
+class Leash:
+    """Ends a program when this process is gone, in whatever way it went."""
+
+    def __init__(self, pid: int, goodbye: signal.Signals) -> None:
+        self._holder = subprocess.Popen(  # noqa: S603
+            ["/bin/sh", "-c", LEASH, "leash", str(int(goodbye)), str(pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def untie(self) -> None:
+        """Only once the program has been waited for: until then its process id cannot be given to another program, so the
+        leash can never pull at a stranger."""
+        if self._holder.stdin is not None and not self._holder.stdin.closed:
+            self._holder.kill()
+            self._holder.wait()
+            self._holder.stdin.close()
+
+
 class Running:
     """A server that is up, and how to reach and stop it.
 
@@ -60,13 +81,7 @@ class Running:
                 start_new_session=True,
                 env=environment,
             )
-        self._leash = subprocess.Popen(  # noqa: S603
-            ["/bin/sh", "-c", LEASH, "leash", str(int(goodbye)), str(self.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._leash = Leash(self.pid, goodbye)
 
     @property
     def pid(self) -> int:
@@ -77,7 +92,7 @@ class Running:
         """Is the program still there?"""
         if self._process.poll() is None:
             return True
-        self._untie()
+        self._leash.untie()
         return False
 
     def stop(self, grace: float = 15) -> None:
@@ -88,13 +103,13 @@ class Running:
             self._process.wait(grace)
         except subprocess.TimeoutExpired:
             self.kill()
-        self._untie()
+        self._leash.untie()
 
     def kill(self) -> None:
         """End the server at once, as a power cut would; what it had not written is gone."""
         self._process.kill()
         self._process.wait()
-        self._untie()
+        self._leash.untie()
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
         """Return when `ready()` says so.
@@ -110,14 +125,6 @@ class Running:
                 self.stop()
                 raise EmbeddedError(f"{self.name} was not ready within {seconds:.0f} s: see {self.log}.")
             time.sleep(0.05)
-
-    def _untie(self) -> None:
-        # Only once the server has been waited for: until then its process id cannot be given to another program,
-        # so the leash can never pull at a stranger.
-        if self._leash.stdin is not None and not self._leash.stdin.closed:
-            self._leash.kill()
-            self._leash.wait()
-            self._leash.stdin.close()
 
     def __enter__(self) -> Self:
         return self

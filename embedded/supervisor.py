@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedded.server import EmbeddedError
+from embedded.server import EmbeddedError, Leash
 
 READY_WITHIN = 60  # seconds: 8 on two idle cores
 GRACE = 6  # seconds from being asked to stop until being killed; all of it within the contract's ten
@@ -33,12 +33,33 @@ class Program:
 Tell = Callable[[str], None]
 
 
-@dataclass
 class _Life:
-    program: Program
-    process: subprocess.Popen[bytes]
-    deaths: int = 0
-    again_at: float | None = None
+    """A program that runs, and a leash on it: should we be killed, it ends too, or it would keep its port from the next start."""
+
+    def __init__(self, program: Program, log: Path | None) -> None:
+        self.program = program
+        self.deaths = 0
+        self.again_at: float | None = None
+        self.begin(log)
+
+    def begin(self, log: Path | None) -> None:
+        self.process = _spawn(self.program, log)
+        self._leash = Leash(self.process.pid, signal.SIGTERM)
+
+    def alive(self) -> bool:
+        if self.process.poll() is None:
+            return True
+        self._leash.untie()
+        return False
+
+    def end(self, deadline: float) -> None:
+        """Wait for it until `deadline`, then kill it."""
+        try:
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._leash.untie()
 
 
 class Supervisor:
@@ -59,7 +80,7 @@ class Supervisor:
         """Start them all and return once every one is ready. Raises EmbeddedError naming the one that is not."""
         began = time.monotonic()
         for program in self._programs:
-            self._lives[program.name] = _Life(program, _spawn(program, self._log))
+            self._lives[program.name] = _Life(program, self._log)
         for program in self._programs:
             self._wait_for(program, until=began + READY_WITHIN)
             self._tell(f"{program.name} is ready ({time.monotonic() - began:.1f} s)")
@@ -83,25 +104,21 @@ class Supervisor:
 
     def alive(self, name: str) -> bool:
         """Does it run now? Between its death and its next beginning it does not."""
-        return self._lives[name].process.poll() is None
+        return self._lives[name].alive()
 
     def stop(self) -> None:
         """Ask all of them to stop, and kill after the grace what has not."""
         self.stopping = True
         with self._lock:
-            alive = [life.process for life in self._lives.values() if life.process.poll() is None]
-            for process in alive:
-                process.send_signal(signal.SIGTERM)
+            alive = [life for life in self._lives.values() if life.alive()]
+            for life in alive:
+                life.process.send_signal(signal.SIGTERM)
             deadline = time.monotonic() + GRACE
-            for process in alive:
-                try:
-                    process.wait(max(0.1, deadline - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            for life in alive:
+                life.end(deadline)
 
     def _look_at(self, life: _Life) -> None:
-        if self.stopping or life.process.poll() is None:
+        if self.stopping or life.alive():
             return
         if life.again_at is None:
             life.again_at = time.monotonic() + PAUSES[min(life.deaths, len(PAUSES) - 1)]
@@ -110,12 +127,12 @@ class Supervisor:
             return
         if time.monotonic() >= life.again_at:
             life.again_at = None
-            life.process = _spawn(life.program, self._log)
+            life.begin(self._log)
 
     def _wait_for(self, program: Program, *, until: float) -> None:
         life = self._lives[program.name]
         while not _answers(program.url):
-            if life.process.poll() is not None:
+            if not life.alive():
                 raise EmbeddedError(
                     f"{program.name} ended as it started (code {life.process.returncode}): the line above says why."
                 )

@@ -1,6 +1,7 @@
 """Every setting, once, typed. docs/settings.md is made from this file."""
 
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 PREFIX = "NIGHTLIGHT_"
+
+_POSTGRES = re.compile(r"postgres(ql)?(\+\w+)?://([^:/]*(:[^@]*)?@)?(\[[\da-fA-F:.]+\]|[^/:@?]*)(:\d+)?([/?].*)?")
 
 
 class Mode(StrEnum):
@@ -92,6 +95,13 @@ class Settings(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http or https address")
         return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _POSTGRES.fullmatch(value.get_secret_value()):
+            raise ValueError("must be an address as postgresql://user:password@host:5432/database")
+        return value
 
     @field_validator("listen")
     @classmethod

