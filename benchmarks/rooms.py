@@ -83,3 +83,9 @@ def memory(pid: int) -> int:
     """Resident memory now, in MiB (Linux)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
+
+
+def processor_seconds(pid: int) -> float:
+    """What it has used so far, in its own code and in the kernel (Linux)."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")

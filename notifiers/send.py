@@ -11,8 +11,11 @@ A crash between any two of them ends in part 4: at least one text goes out, at m
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
+from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifiers import settle, texts
 from notifiers.channel import DeliveryError, Notifier, Reason
@@ -20,10 +23,10 @@ from notifiers.clock import Clock
 from schemas.kinds import BY_TYPE
 from schemas.logs import logger
 from schemas.metrics import Metrics
-from schemas.pages import Channel, Purpose
-from store import links, sending
+from schemas.pages import Channel
+from store import sending
 from store.receipts import Receipt
-from store.sending import Claimed, Unknown
+from store.sending import Claimed, Sent, Unknown
 
 DEADLINE = timedelta(seconds=8)
 """From the claim: 5 s for the provider's answer, and 3 s for a receipt that comes instead of it."""
@@ -57,17 +60,21 @@ class Sender:
     clock: Clock
     at_point: Callable[[str], None]
 
+    @cached_property
+    def by_statement(self) -> AsyncEngine:
+        """The same connections, each statement committed by itself: one round trip where a transaction has three."""
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
     async def claim(self, limit: int) -> list[Ready]:
         """Up to `limit` attempts for this sender alone, pages first."""
         now = self.clock()
-        async with self.engine.begin() as connection:
+        async with self.by_statement.connect() as connection:
             claimed, dropped = await sending.claim(connection, at=now, deadline=now + DEADLINE, limit=limit)
-            ready = [Ready(one, await self._word(connection, one, now)) for one in claimed]
         if dropped:
             logger().info("attempts-dropped", count=dropped, reason=Reason.PAGE_MOVED_ON.value)
-        if ready:
+        if claimed:
             self.at_point("after_attempt_row")
-        return ready
+        return [Ready(one, self._word(one)) for one in claimed]
 
     async def deliver(self, ready: Ready) -> None:
         """Send it and settle it. Raises SQLAlchemyError if it cannot be settled now: then its deadline will."""
@@ -110,11 +117,9 @@ class Sender:
             raise DeliveryError(Reason.CHANNEL_NOT_SET_UP, permanent=True)
         return notifier
 
-    async def _word(self, connection: AsyncConnection, one: Claimed, now: datetime) -> str:
+    def _word(self, one: Claimed) -> str:
         kind = BY_TYPE.get(one.type)
-        link = self.base_url
-        if one.purpose is Purpose.PAGE and one.page is not None:
-            link = f"{self.base_url}/p/{await links.make(connection, one.page, one.person, at=now)}"
+        link = f"{self.base_url}/p/{one.token}" if one.token else self.base_url
         fields = texts.Fields(one.reference, kind.place if kind else "an agency", one.team, link)
         return texts.write(one.purpose, fields)
 
@@ -122,19 +127,34 @@ class Sender:
         assert receipt.attempt is not None  # noqa: S101 - both callers give it
         now = self.clock()
         self.at_point("before_status_row")
-        async with self.engine.begin() as connection:
-            received_at = await sending.settle_sent(
-                connection, receipt.attempt, provider=receipt.provider, provider_id=receipt.provider_id, at=now
-            )
-            early = await settle.join_orphans(connection, receipt=receipt, at=now)
+        try:
+            sent = await self._mark_sent(receipt.attempt, receipt, now)
+        except OperationalError as problem:
+            if not problem.connection_invalidated:
+                raise
+            # It had died unnoticed, as all do in a restart of PostgreSQL. To write the same again changes nothing.
+            sent = await self._mark_sent(receipt.attempt, receipt, now)
         self.at_point("after_status_row")
         self._count(channel, receipt.provider, "sent")
-        if received_at is not None and type_:
-            seconds = (now - received_at).total_seconds()
+        if sent.received_at is not None and type_:
+            seconds = (now - sent.received_at).total_seconds()
             self.metrics.received_to_sent_seconds.labels(type=type_, authority=authority).observe(seconds)
+        if sent.receipts:
+            await self._settle_early(receipt, now)
+        logger().info("attempt-sent", attempt=str(receipt.attempt), channel=channel.value, provider=receipt.provider)
+
+    async def _mark_sent(self, attempt: UUID, receipt: Receipt, now: datetime) -> Sent:
+        async with self.by_statement.connect() as connection:
+            return await sending.settle_sent(
+                connection, attempt, provider=receipt.provider, provider_id=receipt.provider_id, at=now
+            )
+
+    async def _settle_early(self, receipt: Receipt, now: datetime) -> None:
+        """Receipts that came before we knew whose they are. Should we die here, the silence moves the page on."""
+        async with self.engine.begin() as connection:
+            early = await settle.join_orphans(connection, receipt=receipt, at=now)
         for settled in early:
             settle.observe(self.metrics, receipt, settled, at=now)
-        logger().info("attempt-sent", attempt=str(receipt.attempt), channel=channel.value, provider=receipt.provider)
 
     async def _settle_problem(self, one: Claimed, problem: DeliveryError) -> None:
         now = self.clock()

@@ -14,6 +14,10 @@ from twilio.http.response import Response
 
 from notifiers.channel import DeliveryError, Reason
 
+KEPT = httpx2.Limits(max_keepalive_connections=20, keepalive_expiry=25)
+"""Connections are used again for 25 s, so that the texts of one moment need one handshake. Not longer: one that the provider
+closes in the instant in which we send leaves it open whether the text goes out."""
+
 
 class Transport(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no types
     """Twilio's SDK over httpx2: no redirects, no proxies from the environment, and an end to every request.
@@ -24,7 +28,7 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # the SDK ships no type
     def __init__(self, seconds: float) -> None:
         super().__init__(logging.getLogger(__name__), True, seconds)
         self._seconds = seconds
-        self._http = httpx2.AsyncClient(timeout=seconds, follow_redirects=False, trust_env=False)
+        self._http = httpx2.AsyncClient(timeout=seconds, limits=KEPT, follow_redirects=False, trust_env=False)
 
     async def request(
         self,

@@ -72,21 +72,42 @@ class Fact(Shape):
     details: dict[str, Any]
 
 
+class Ended(Shape):
+    """How one event ended: which it was, of what type, and nothing more of it."""
+
+    event_key: str
+    type: str
+    outcome: Outcome
+
+
 class Message(Shape):
-    """Something one step tells the next. `key` decides the partition: what has one key stays in order."""
+    """Something one step tells the next."""
 
     topic: ClassVar[str]
     kind: ClassVar[str]
 
-    fact: Fact
+    @property
+    def event_key(self) -> str:
+        """The event that it is sealed for, and that its header names."""
+        raise NotImplementedError
 
     @property
     def ordered_by(self) -> tuple[str, str]:
-        """(domain, value) from which the topic key is made by HMAC."""
-        return "event", self.fact.event_key
+        """(domain, value) from which the topic key is made by HMAC: what has one key stays in order."""
+        return "event", self.event_key
 
 
-class MomentFound(Message):
+class AboutFact(Message):
+    """One that the next step acts upon."""
+
+    fact: Fact
+
+    @property
+    def event_key(self) -> str:
+        return self.fact.event_key
+
+
+class MomentFound(AboutFact):
     """An event is about a watched child, and the matcher is sure."""
 
     topic: ClassVar[str] = MOMENTS
@@ -100,7 +121,7 @@ class MomentFound(Message):
         return "child", self.child
 
 
-class ReviewAsked(Message):
+class ReviewAsked(AboutFact):
     """An event may be about a watched child: a human decides."""
 
     topic: ClassVar[str] = REVIEWS
@@ -110,7 +131,7 @@ class ReviewAsked(Message):
     decision: Decision
 
 
-class FollowedUp(Message):
+class FollowedUp(AboutFact):
     """More of something already told: a release, a discharge, found, or cancelled. `of` is the event key that a cancellation names."""
 
     topic: ClassVar[str] = MOMENTS
@@ -124,14 +145,19 @@ class FollowedUp(Message):
 
 
 class Decided(Message):
-    """How an event ended. The fact it carries has no details: nothing but keys, times and the outcome."""
+    """How events ended that were settled together: one at a low rate, a hundred under load, for a record costs more than what it says."""
 
     topic: ClassVar[str] = OUTCOMES
     kind: ClassVar[str] = "decided"
 
-    outcome: Outcome
+    ended: Annotated[tuple[Ended, ...], Field(min_length=1)]
     worker_lane: str
     decided_at: When
+
+    @property
+    def event_key(self) -> str:
+        """The first one's."""
+        return self.ended[0].event_key
 
 
 MESSAGES: dict[str, type[Message]] = {kind.kind: kind for kind in (MomentFound, ReviewAsked, FollowedUp, Decided)}

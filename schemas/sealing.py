@@ -5,7 +5,6 @@ value belongs (topic and event, or table and row): a ciphertext that was moved d
 """
 
 import base64
-import hashlib
 import hmac
 import json
 import os
@@ -63,8 +62,8 @@ class Keyring:
 
     def mark(self, domain: str, *parts: str) -> str:
         """A keyed hash, 64 hex digits: equal for equal parts, and no way back without the key. Domains are never mixed."""
-        message = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in (domain, *parts)))
-        return hmac.new(self.marking, message, hashlib.sha256).hexdigest()
+        message = b"".join([len(raw).to_bytes(4, "big") + raw for raw in [part.encode() for part in (domain, *parts)]])
+        return hmac.digest(self.marking, message, "sha256").hex()
 
 
 def load(path: Path) -> Keyring:

@@ -67,7 +67,7 @@ def read_event(topic: str, value: bytes, headers: Mapping[str, bytes], sealer: S
 
 def message_record(message: Message, sealer: Sealer) -> Record:
     """What one step tells the next, keyed by what must stay in order."""
-    key = message.fact.event_key
+    key = message.event_key
     sealed = sealer.seal(message.model_dump_json().encode(), place=_place(message.topic, message.kind, key))
     headers = (("nl_kind", message.kind.encode()), ("nl_event", key.encode()), ("nl_key", key_id(sealed)))
     return Record(message.topic, sealer.mark(*message.ordered_by).encode(), sealed, headers)

@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, insert, select
+from sqlalchemy import BigInteger, Column, LargeBinary, Table, Text, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.columns import Facts, Instant
-from store.database import TABLES, lock
+from store.database import TABLES
 
 audit = Table(
     "audit",
@@ -26,6 +26,9 @@ audit = Table(
     Column("previous", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
 )
+
+_HOLD = text("SELECT entry, hash FROM hold_audit()")
+_ADD = insert(audit)
 
 BEGINNING = bytes(32)
 BATCH = 1000
@@ -70,6 +73,17 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """What is to be written down. `about` names a page, a moment, an agency or a child by its id, never by a name."""
+
+    what: What
+    who: str
+    about: str
+    at: datetime
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the chain, as it is hashed."""
 
@@ -86,6 +100,11 @@ class Entry:
         canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(previous + canonical.encode()).digest()
 
+    def row(self, previous: bytes) -> dict[str, Any]:
+        """As it is kept: after this one."""
+        said = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**said, "previous": previous, "hash": self.hash(previous)}
+
 
 async def record(
     connection: AsyncConnection,
@@ -96,29 +115,25 @@ async def record(
     at: datetime,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add one entry, in the caller's transaction: what happened and its entry stand or fall together.
+    """Add one entry: `record_all` of one."""
+    await record_all(connection, [Line(what, who, about, at, detail or {})])
 
-    `about` names a page, a moment, an agency or a child by its id, never by a name. The chain is locked until the
-    transaction ends, so call it late.
+
+async def record_all(connection: AsyncConnection, lines: Sequence[Line]) -> None:
+    """Add an entry for each line, in order, in the caller's transaction: what happened and its entry stand or fall together.
+
+    The chain is locked until the transaction ends, so call it last, and once. No lines: nothing is locked.
     """
-    await lock(connection, "audit", "chain")
-    last = (
-        await connection.execute(select(audit.c.entry, audit.c.hash).order_by(audit.c.entry.desc()).limit(1))
-    ).first()
-    number, previous = (last.entry + 1, last.hash) if last else (1, BEGINNING)
-    entry = Entry(number, at.astimezone(UTC), what.value, who, about, _as_kept(detail or {}))
-    await connection.execute(
-        insert(audit).values(
-            entry=entry.entry,
-            at=entry.at,
-            what=entry.what,
-            who=entry.who,
-            about=entry.about,
-            detail=entry.detail,
-            previous=previous,
-            hash=entry.hash(previous),
-        )
-    )
+    if not lines:
+        return
+    last = (await connection.execute(_HOLD)).first()
+    first, previous = (last.entry + 1, bytes(last.hash)) if last else (1, BEGINNING)
+    rows = []
+    for number, line in enumerate(lines, start=first):
+        entry = Entry(number, line.at.astimezone(UTC), line.what.value, line.who, line.about, _as_kept(line.detail))
+        rows.append(entry.row(previous))
+        previous = rows[-1]["hash"]
+    await connection.execute(_ADD, rows)
 
 
 async def verify(connection: AsyncConnection) -> str | None:

@@ -1,6 +1,7 @@
 """The way to PostgreSQL: one engine per process, the application's role, and one place for the tables' names."""
 
-from sqlalchemy import MetaData, make_url, text
+from sqlalchemy import MetaData, Text, bindparam, make_url, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 TABLES = MetaData(
@@ -29,20 +30,33 @@ def libpq_url(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def connect(url: str, *, pool: int = 5) -> AsyncEngine:
-    """An engine for the application. `hide_parameters`, because a failing statement must not print a name to a log."""
+# PostgreSQL walks an array from its first element, and waits at each lock until it has it.
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(name, 0)) FROM unnest(:names) AS name").bindparams(
+    bindparam("names", type_=ARRAY(Text))
+)
+
+
+def connect(url: str, *, pool: int = 5, ping: bool = True) -> AsyncEngine:
+    """An engine for the application. `hide_parameters`, because a failing statement must not print a name to a log.
+
+    `ping`: ask each connection whether it still stands before it is used. Without, one round trip less, and after a
+    restart of PostgreSQL one transaction fails with OperationalError before all goes on: only for who tries again.
+    """
     return create_async_engine(
         driver_url(url),
         hide_parameters=True,
         pool_size=pool,
         max_overflow=pool,
-        pool_pre_ping=True,
+        pool_pre_ping=ping,
         connect_args={"options": f"-c role={ROLE} {LIMITS}", "connect_timeout": 5},
     )
 
 
 async def lock(connection: AsyncConnection, noun: str, name: str) -> None:
     """Hold one thing (a child, a subject, the audit chain) until the transaction ends: two lanes never write one story twice."""
-    await connection.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"{noun}/{name}"}
-    )
+    await lock_all(connection, (noun, name))
+
+
+async def lock_all(connection: AsyncConnection, *things: tuple[str, str]) -> None:
+    """Hold several things, as `lock` does, one after the other in the order given: an order that is the same for all."""
+    await connection.execute(_LOCK, {"names": [f"{noun}/{name}" for noun, name in things]})

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pages import AttemptState, Channel, PageState, Purpose, Step
@@ -39,19 +39,23 @@ class Tried:
     passed_at: datetime | None
 
 
+_WAITING: Final = text("""
+    SELECT page FROM pages AS open
+    WHERE state = 'open' AND (next_step_at <= :at OR EXISTS (
+        SELECT FROM attempts AS one
+        WHERE (one.page, one.purpose, one.step, one.round) = (open.page, 'page', open.step, open.round) AND (
+            one.state IN ('failed', 'undelivered', 'unknown') OR one.passed_at IS NOT NULL
+            OR (one.state = 'sent' AND one.sent_at <= :silent_since)
+        )
+    ))
+    ORDER BY next_step_at LIMIT :limit
+""")
+
+
 async def waiting(connection: AsyncConnection, *, at: datetime, receipt_within: timedelta, limit: int) -> list[UUID]:
     """Open pages about which something may have to be decided, the longest overdue first."""
-    here = (
-        (attempts.c.page == pages.c.page)
-        & (attempts.c.purpose == Purpose.PAGE)
-        & (attempts.c.step == pages.c.step)
-        & (attempts.c.round == pages.c.round)
-    )
-    silent = (attempts.c.state == AttemptState.SENT) & (attempts.c.sent_at <= at - receipt_within)
-    news = exists().where(here & or_(attempts.c.state.in_(SPENT), attempts.c.passed_at.is_not(None), silent))
-    due = (pages.c.state == PageState.OPEN) & or_(pages.c.next_step_at <= at, news)
-    query = select(pages.c.page).where(due).order_by(pages.c.next_step_at).limit(limit)
-    return list((await connection.execute(query)).scalars())
+    given = {"at": at, "silent_since": at - receipt_within, "limit": limit}
+    return list((await connection.execute(_WAITING, given)).scalars())
 
 
 async def hold(connection: AsyncConnection, page: UUID) -> tuple[OpenPage, list[Tried]] | None:

@@ -1,7 +1,7 @@
 """What ends by itself: a moment whose window is over, a review that nobody decided, and what may be kept for a day only."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -65,31 +65,32 @@ async def expire(connection: AsyncConnection, at: datetime) -> list[Ended]:
     late = (reviews.c.state == "open") & (reviews.c.expires_at <= at)
     values = {"state": "expired", "decided_at": at, "decided_by": WHO}
     undecided = await connection.scalars(update(reviews).where(late).values(**values).returning(reviews.c.event_key))
-    gone = undecided.all()
-    await write_down(connection, ended, at)
-    for key in gone:
-        detail = {"state": "expired"}
-        await audit.record(connection, audit.What.REVIEW_DECIDED, who=WHO, about=f"event/{key}", at=at, detail=detail)
+    unasked = [
+        audit.Line(audit.What.REVIEW_DECIDED, WHO, f"event/{key}", at, {"state": "expired"}) for key in undecided.all()
+    ]
+    await audit.record_all(connection, [*lines(ended, at), *unasked])
     return ended
 
 
 async def end_if_over(connection: AsyncConnection, child: str, at: datetime) -> list[Ended]:
-    """End this child's open moment if its window is over, so that what happens now is paged. Write it down afterwards."""
+    """End this child's open moment if its window is over, so that what happens now is paged. Its `lines` are the caller's to write."""
     mine = (moments.c.child == child) & (moments.c.state == MomentState.OPEN) & (moments.c.window_ends_at <= at)
     moment = await connection.scalar(select(moments.c.moment).where(mine).with_for_update())
     return await _end(connection, moment, at) if moment else []
 
 
-async def write_down(connection: AsyncConnection, ended: Sequence[Ended], at: datetime) -> None:
-    """Into the audit chain, which is locked last."""
+def lines(ended: Iterable[Ended], at: datetime) -> list[audit.Line]:
+    """For the audit chain, which is locked last."""
+    said = []
     for page in ended:
+        about = f"page/{page.page}"
         what = audit.What.PAGE_EXPIRED if page.expired else audit.What.PAGE_CLOSED
         detail = {"was": page.was, "reference": page.reference, "told": list(page.told)}
-        await audit.record(connection, what, who=WHO, about=f"page/{page.page}", at=at, detail=detail)
+        said.append(audit.Line(what, WHO, about, at, detail))
         if page.expired and not page.told:
             detail = {"role": Role.MANAGER, "team": page.team}
-            about = f"page/{page.page}"
-            await audit.record(connection, audit.What.NOBODY_ON_CALL, who=WHO, about=about, at=at, detail=detail)
+            said.append(audit.Line(audit.What.NOBODY_ON_CALL, WHO, about, at, detail))
+    return said
 
 
 async def purge(connection: AsyncConnection, at: datetime) -> None:

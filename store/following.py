@@ -45,10 +45,9 @@ async def follow_up(connection: AsyncConnection, sealer: Sealer, followed: Follo
         await hold(connection, fact, followed.of, Outcome.NOTED, at=at)
         return Outcome.NOTED
     await remember(connection, fact.event_key, Outcome.CANCELLED, at=at)
-    await write_down(connection, withdrawn, fact.type, at)
     detail = {"type": fact.type, "feed": fact.feed, "outcome": Outcome.CANCELLED, "of": followed.of}
-    about = f"event/{fact.event_key}"
-    await audit.record(connection, audit.What.EVENT_DECIDED, who=WHO, about=about, at=at, detail=detail)
+    decided = audit.Line(audit.What.EVENT_DECIDED, WHO, f"event/{fact.event_key}", at, detail)
+    await audit.record_all(connection, [*lines(withdrawn, fact.type, at), decided])
     return Outcome.CANCELLED
 
 
@@ -57,7 +56,7 @@ async def take_back(
 ) -> tuple[bool, list[UUID]]:
     """Take back an event, but not if it is about the child `unless`: whether there was one, and the pages withdrawn with it.
 
-    An open review of it is withdrawn too. The caller holds the event's lock, and writes the pages down in the audit chain.
+    An open review of it is withdrawn too. The caller holds the event's lock, and writes the pages' `lines` into the audit chain.
     """
     asked = (reviews.c.event_key == event_key) & (reviews.c.state == "open")
     ended = update(reviews).where(asked).values(state="withdrawn", decided_at=at, decided_by=WHO)
@@ -76,11 +75,9 @@ async def take_back(
     return True, await _withdraw(connection, row.moment, at)
 
 
-async def write_down(connection: AsyncConnection, withdrawn: Iterable[UUID], why: str, at: datetime) -> None:
-    """Into the audit chain, which is locked last."""
-    for page in withdrawn:
-        what, about = audit.What.PAGE_WITHDRAWN, f"page/{page}"
-        await audit.record(connection, what, who=WHO, about=about, at=at, detail={"why": why})
+def lines(withdrawn: Iterable[UUID], why: str, at: datetime) -> list[audit.Line]:
+    """For the audit chain, which is locked last."""
+    return [audit.Line(audit.What.PAGE_WITHDRAWN, WHO, f"page/{page}", at, {"why": why}) for page in withdrawn]
 
 
 async def _join(connection: AsyncConnection, sealer: Sealer, fact: Fact, at: datetime) -> Outcome:

@@ -13,12 +13,14 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    bindparam,
+    case,
     delete,
+    func,
     insert,
     literal,
     select,
     text,
-    union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -122,24 +124,46 @@ WHO = "streams"
 HELD_FOR = timedelta(days=1)
 
 
+# What follows is asked for every event. Built once: a statement that is the same object every time is compiled once.
+EVENT = bindparam("event", type_=Text)
+_MOMENT = bindparam("in_moment", type_=Uuid)
+
+ENDED = func.coalesce(
+    # The fact before the rest: a change of identity may be one, and be held for the event that it corrects as well.
+    select(facts.c.outcome).where(facts.c.event_key == EVENT).scalar_subquery(),
+    select(literal(str(Outcome.REVIEW))).where(reviews.c.event_key == EVENT).scalar_subquery(),
+    select(outcomes.c.outcome).where(outcomes.c.event_key == EVENT).scalar_subquery(),
+    select(held_follow_ups.c.outcome).where(held_follow_ups.c.event_key == EVENT).scalar_subquery(),
+)
+"""How the event `EVENT` has ended already; NULL if it has not."""
+
+_HOW_IT_ENDED = select(ENDED)
+_REMEMBER, _ADD_FACT, _HOLD = insert(outcomes), insert(facts), insert(held_follow_ups)
+# Their parameters are named apart: a moment and its first fact have columns of one name.
+_opened = {name: bindparam(f"opened_{name}", type_=column.type) for name, column in moments.c.items()}
+_OPEN = insert(facts).add_cte(insert(moments).values(_opened).cte("opened"))
+
+_live = (facts.c.moment == _MOMENT) & facts.c.withdrawn_at.is_(None)
+_told = select(facts.c.subject_key).where(_live & facts.c.type.in_(BY_TYPE)).distinct().subquery("told")
+_said = select(func.max(facts.c.occurred_at)).where(
+    _live & facts.c.type.not_in(BY_TYPE) & (facts.c.subject_key == _told.c.subject_key)
+)
+_early = select(func.max(held_follow_ups.c.occurred_at)).where(held_follow_ups.c.about == _told.c.subject_key)
+_places = select(func.coalesce(_said.scalar_subquery(), _early.scalar_subquery()).label("left_at")).select_from(_told)
+_each = _places.subquery("places")
+_gone = select(case((func.bool_and(_each.c.left_at.is_not(None)), func.max(_each.c.left_at))))
+_SETTLE_LEFT = update(moments).where(moments.c.moment == _MOMENT).values(left_at=_gone.scalar_subquery())
+
+
 async def known_outcome(connection: AsyncConnection, event_key: str) -> Outcome | None:
     """How this event has ended already: on its replay, and for the second lane."""
-    # The fact before the rest: a change of identity may be one, and be held for the event that it corrects as well.
-    kept = (facts.c.outcome, literal(str(Outcome.REVIEW)), outcomes.c.outcome, held_follow_ups.c.outcome)
-    keys = (facts.c.event_key, reviews.c.event_key, outcomes.c.event_key, held_follow_ups.c.event_key)
-    found = union_all(
-        *(
-            select(outcome.label("outcome"), literal(rank).label("rank")).where(key == event_key)
-            for rank, (outcome, key) in enumerate(zip(kept, keys, strict=True))
-        )
-    ).subquery()
-    outcome = await connection.scalar(select(found.c.outcome).order_by(found.c.rank).limit(1))
+    outcome = await connection.scalar(_HOW_IT_ENDED, {"event": event_key})
     return Outcome(outcome) if outcome else None
 
 
 async def remember(connection: AsyncConnection, event_key: str, outcome: Outcome, *, at: datetime) -> None:
     """Keep how an event ended that leaves no fact and no review."""
-    await connection.execute(insert(outcomes).values(event_key=event_key, outcome=outcome, decided_at=at))
+    await connection.execute(_REMEMBER, {"event_key": event_key, "outcome": outcome, "decided_at": at})
 
 
 async def add_fact(
@@ -153,40 +177,69 @@ async def add_fact(
     at: datetime,
 ) -> None:
     """Write down what an agency said, its details sealed, as part of this moment."""
-    await connection.execute(
-        insert(facts).values(
-            moment=moment,
-            details=sealer.seal(json.dumps(fact.details).encode(), place=f"facts/{fact.event_key}"),
-            decision=decision.model_dump(mode="json"),
-            outcome=outcome,
-            joined_at=at,
-            **fact.model_dump(exclude={"mode", "details"}),
-        )
-    )
+    await connection.execute(_ADD_FACT, _fact(sealer, moment, fact, decision, outcome, at))
+
+
+async def open_moment(
+    connection: AsyncConnection,
+    sealer: Sealer,
+    moment: UUID,
+    fact: Fact,
+    decision: Decision,
+    *,
+    child: str,
+    authority: str,
+    team: str,
+    left_at: datetime | None,
+    at: datetime,
+) -> None:
+    """A new moment with its first fact, in one statement. `left_at`: if it was told before that the child had left."""
+    opened = {
+        "moment": moment,
+        "child": child,
+        "authority": authority,
+        "team": team,
+        "state": MomentState.OPEN,
+        "opened_at": at,
+        "window_ends_at": at + BY_TYPE[fact.type].window,
+        "left_at": left_at,
+        "ended_at": None,
+    }
+    first = _fact(sealer, moment, fact, decision, Outcome.PAGED, at)
+    await connection.execute(_OPEN, {**first, **{f"opened_{name}": value for name, value in opened.items()}})
 
 
 async def hold(connection: AsyncConnection, fact: Fact, about: str, outcome: Outcome, *, at: datetime) -> None:
     """Keep a follow-up that came before what it follows. `about` is a subject key, or the event key it names."""
     values = {"event_key": fact.event_key, "about": about, "type": fact.type, "occurred_at": fact.occurred_at}
-    await connection.execute(insert(held_follow_ups).values(**values, outcome=outcome, held_at=at))
+    await connection.execute(_HOLD, {**values, "outcome": outcome, "held_at": at})
 
 
 async def settle_left(connection: AsyncConnection, moment: UUID) -> None:
-    """Work out anew when the child had left every place that this moment tells of; None while they are still at one."""
-    query = select(facts.c.subject_key, facts.c.type, facts.c.occurred_at)
-    live = (await connection.execute(query.where((facts.c.moment == moment) & facts.c.withdrawn_at.is_(None)))).all()
-    places = {row.subject_key for row in live if row.type in BY_TYPE}
-    early = select(held_follow_ups.c.about, held_follow_ups.c.occurred_at).where(held_follow_ups.c.about.in_(places))
-    left = {row.about: row.occurred_at for row in await connection.execute(early)}
-    left |= {row.subject_key: row.occurred_at for row in live if row.type not in BY_TYPE}
-    gone = max(left.values()) if places and places <= left.keys() else None
-    await connection.execute(update(moments).where(moments.c.moment == moment).values(left_at=gone))
+    """Work out anew when the child had left every place that this moment tells of; None while they are still at one.
+
+    The moment's row must be locked by the caller.
+    """
+    await connection.execute(_SETTLE_LEFT, {"in_moment": moment})
 
 
 async def forget_outcomes(connection: AsyncConnection, at: datetime) -> None:
     """Purge held follow-ups and remembered outcomes after their day."""
     await connection.execute(delete(held_follow_ups).where(held_follow_ups.c.held_at < at - HELD_FOR))
     await connection.execute(delete(outcomes).where(outcomes.c.decided_at < at - HELD_FOR))
+
+
+def _fact(
+    sealer: Sealer, moment: UUID, fact: Fact, decision: Decision, outcome: Outcome, at: datetime
+) -> dict[str, Any]:
+    return {
+        "moment": moment,
+        "details": sealer.seal(json.dumps(fact.details).encode(), place=f"facts/{fact.event_key}"),
+        "decision": decision.model_dump(mode="json"),
+        "outcome": outcome,
+        "joined_at": at,
+        **fact.model_dump(exclude={"mode", "details"}),
+    }
 
 
 def reasons(fact: Fact, decision: Decision, outcome: Outcome) -> dict[str, Any]:

@@ -1,47 +1,34 @@
 """A fact about a watched child becomes part of their open moment, or opens one, with its page and first attempts (promise 2)."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.envelope import Mode
-from schemas.events import EventCancelled, IdentityChanged
+from schemas.events import IdentityChanged
 from schemas.kinds import BY_TYPE
-from schemas.london import today
 from schemas.moments import Decision, Fact, MomentFound, Outcome
-from schemas.pages import MomentState, PageState
+from schemas.pages import MomentState
 from schemas.wire import Sealer, event_key
 from store import audit, expiry, following
-from store.children import children
-from store.database import lock
-from store.ids import moment_id, page_id, references
-from store.moments import (
-    WHO,
-    add_fact,
-    facts,
-    held_follow_ups,
-    hold,
-    known_outcome,
-    moments,
-    reasons,
-    remember,
-    settle_left,
+from store.columns import Instant
+from store.database import lock_all
+from store.ids import moment_id, page_id
+from store.known import Known, Watch, look_up
+from store.moments import WHO, add_fact, hold, moments, open_moment, reasons, remember, settle_left
+from store.pages import open_page
+from store.people import beginning
+
+# Built once: a statement that is the same object every time is compiled once.
+_STAY_OPEN = (
+    update(moments)
+    .where((moments.c.child == bindparam("of_child")) & (moments.c.state == MomentState.OPEN))
+    .values(window_ends_at=func.greatest(moments.c.window_ends_at, bindparam("until", type_=Instant)))
+    .returning(moments.c.moment, moments.c.left_at)
 )
-from store.pages import begin_step, pages
-from store.people import plan_for
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Who answers for a child on the list."""
-
-    child: str
-    authority: str
-    team: str
 
 
 async def open_or_join(connection: AsyncConnection, sealer: Sealer, found: MomentFound, *, at: datetime) -> Outcome:
@@ -53,36 +40,28 @@ async def open_or_join(connection: AsyncConnection, sealer: Sealer, found: Momen
     4. what an identity change corrects is taken back, if that was another child;
     5. a child who is no longer on the list, or whose entry is not in force, is not watched;
     6. the child's open moment gains a fact, and its page does not change; or else a moment opens, with its page, the
-       team's plan frozen on it, and the attempts of its first step.
+       team's plan frozen on it, and the attempts of its first step;
+    7. all of it is written down, last, because the audit chain is one for all.
     """
     fact = found.fact
     if fact.mode is Mode.TEST:
         return Outcome.TEST
     corrected = corrects(sealer, fact)
-    await lock_events(connection, fact, corrected)
-    if known := await known_outcome(connection, fact.event_key):
-        return known
-    if await was_taken_back(connection, fact.event_key, found.child):
+    await lock_all(connection, *events(fact, corrected), ("child", found.child))
+    known = await look_up(connection, fact, found.child, [found.child], at=at)
+    if known.outcome:
+        return known.outcome
+    if known.taken_back:
         return await end_here(connection, fact, found.decision, Outcome.CANCELLED, at=at)
-    withdrawn = await correct(connection, fact, corrected, found.child, at)
-    watch = await in_force(connection, [found.child], at)
-    if watch is None:
-        await following.write_down(connection, withdrawn, fact.type, at)
-        return await end_here(connection, fact, found.decision, Outcome.NOT_WATCHED, at=at)
-
-    await lock(connection, "child", watch.child)
-    over = await expiry.end_if_over(connection, watch.child, at)
-    moment = await _join(connection, sealer, found, at)
-    page = None if moment else await _open(connection, sealer, found, watch, at)
-    if page:
-        await begin_step(connection, page, step=1, round=1, at=at)
-    await expiry.write_down(connection, over, at)
-    await following.write_down(connection, withdrawn, fact.type, at)
-    outcome = Outcome.PAGED if page else Outcome.JOINED
-    await write_decided(connection, fact, found.decision, outcome, at)
-    what, about = (audit.What.PAGE_OPENED, f"page/{page}") if page else (audit.What.FACT_JOINED, f"moment/{moment}")
-    await audit.record(connection, what, who=WHO, about=about, at=at, detail={"event": fact.event_key})
-    return outcome
+    withdrawn = following.lines(await correct(connection, fact, corrected, found.child, at), fact.type, at)
+    if known.watch is None:
+        return await end_here(connection, fact, found.decision, Outcome.NOT_WATCHED, after=withdrawn, at=at)
+    over = await _end_if_over(connection, known, at)
+    if moment := await _join(connection, sealer, found, known, at):
+        joined = [_line(audit.What.FACT_JOINED, f"moment/{moment}", fact, at)]
+        return await _end(connection, found, Outcome.JOINED, [*over, *withdrawn], joined, at)
+    opened = await _open(connection, sealer, found, known.watch, known.left_at, at)
+    return await _end(connection, found, Outcome.PAGED, [*over, *withdrawn], opened, at)
 
 
 def corrects(sealer: Sealer, fact: Fact) -> str | None:
@@ -93,46 +72,36 @@ def corrects(sealer: Sealer, fact: Fact) -> str | None:
     return event_key(sealer, of["source"], of["id"])
 
 
-async def lock_events(connection: AsyncConnection, fact: Fact, corrected: str | None = None) -> None:
-    """First the events, in one order for all, then the subject: a cancellation never slips in between looking and writing."""
-    for key in sorted({fact.event_key, corrected or fact.event_key}):
-        await lock(connection, "event", key)
-    await lock(connection, "subject", fact.subject_key)
+def events(fact: Fact, corrected: str | None = None) -> list[tuple[str, str]]:
+    """What to lock: first the events, in one order for all, then the subject; a child comes after these.
 
-
-async def was_taken_back(connection: AsyncConnection, key: str, child: str) -> bool:
-    """Whether this event was cancelled before it came, or it has come out since that it is about another child."""
-    corrected = select(moments.c.child).join(facts).where(facts.c.event_key == held_follow_ups.c.event_key)
-    held = select(held_follow_ups.c.type, corrected.scalar_subquery().label("child"))
-    rows = await connection.execute(held.where(held_follow_ups.c.about == key))
-    return any(row.type == EventCancelled.type or row.child != child for row in rows)
-
-
-async def in_force(connection: AsyncConnection, ids: Iterable[str], at: datetime) -> Watch | None:
-    """The first of these children who is watched on this day in London; None if no one is any more."""
-    day = today(at)
-    now = (children.c.starts_on <= day) & (day <= func.least(children.c.review_on, children.c.expires_on))
-    for child in ids:
-        query = select(children.c.child, children.c.authority, children.c.team).where((children.c.child == child) & now)
-        if row := (await connection.execute(query)).first():
-            return Watch(*row)
-    return None
+    So a cancellation never slips in between looking and writing.
+    """
+    return [
+        *(("event", key) for key in sorted({fact.event_key, corrected or fact.event_key})),
+        ("subject", fact.subject_key),
+    ]
 
 
 async def end_here(
-    connection: AsyncConnection, fact: Fact, decision: Decision, outcome: Outcome, *, at: datetime
+    connection: AsyncConnection,
+    fact: Fact,
+    decision: Decision,
+    outcome: Outcome,
+    *,
+    after: Sequence[audit.Line] = (),
+    at: datetime,
 ) -> Outcome:
     """The event ends without a page or a review; the decision not to tell is written down too (domain page, L8)."""
     await remember(connection, fact.event_key, outcome, at=at)
-    await write_decided(connection, fact, decision, outcome, at)
+    await audit.record_all(connection, [*after, decided(fact, decision, outcome, at)])
     return outcome
 
 
-async def write_decided(
-    connection: AsyncConnection, fact: Fact, decision: Decision, outcome: Outcome, at: datetime
-) -> None:
-    detail, about = reasons(fact, decision, outcome), f"event/{fact.event_key}"
-    await audit.record(connection, audit.What.EVENT_DECIDED, who=WHO, about=about, at=at, detail=detail)
+def decided(fact: Fact, decision: Decision, outcome: Outcome, at: datetime) -> audit.Line:
+    """The line of the audit chain that says how an event ended, and why."""
+    about, detail = f"event/{fact.event_key}", reasons(fact, decision, outcome)
+    return audit.Line(audit.What.EVENT_DECIDED, WHO, about, at, detail)
 
 
 async def correct(
@@ -147,52 +116,64 @@ async def correct(
     return withdrawn
 
 
-async def _join(connection: AsyncConnection, sealer: Sealer, found: MomentFound, at: datetime) -> UUID | None:
+async def _end_if_over(connection: AsyncConnection, known: Known, at: datetime) -> list[audit.Line]:
+    if known.watch is None or known.window_ends_at is None or known.window_ends_at > at:
+        return []
+    return expiry.lines(await expiry.end_if_over(connection, known.watch.child, at), at)
+
+
+async def _join(
+    connection: AsyncConnection, sealer: Sealer, found: MomentFound, known: Known, at: datetime
+) -> UUID | None:
     """Add the fact to the child's open moment, if there is one. The page stays as it is: same reference, same clocks."""
-    mine = (moments.c.child == found.child) & (moments.c.state == MomentState.OPEN)
-    moment: UUID | None = await connection.scalar(select(moments.c.moment).where(mine).with_for_update())
-    if moment is None:
+    if known.moment is None:
         return None
+    # Known to be open a moment ago; this locks it if it still is. No other opens meanwhile: the child is held.
+    until = at + BY_TYPE[found.fact.type].window
+    open_ = (await connection.execute(_STAY_OPEN, {"of_child": found.child, "until": until})).first()
+    if open_ is None:
+        return None
+    moment: UUID = open_.moment
     await add_fact(connection, sealer, moment, found.fact, found.decision, Outcome.JOINED, at=at)
-    longer = func.greatest(moments.c.window_ends_at, at + BY_TYPE[found.fact.type].window)
-    await connection.execute(update(moments).where(moments.c.moment == moment).values(window_ends_at=longer))
-    await settle_left(connection, moment)
+    if open_.left_at:  # else they were still at one of the places, and one place more does not change that
+        await settle_left(connection, moment)
     return moment
 
 
-async def _open(connection: AsyncConnection, sealer: Sealer, found: MomentFound, watch: Watch, at: datetime) -> UUID:
-    """A new moment with its page, which has still to begin its first step."""
+async def _open(
+    connection: AsyncConnection,
+    sealer: Sealer,
+    found: MomentFound,
+    watch: Watch,
+    left_at: datetime | None,
+    at: datetime,
+) -> list[audit.Line]:
+    """A new moment with its page; returns what there is to write down of it."""
     fact = found.fact
     moment = moment_id(watch.child, fact.event_key)
     page = page_id(moment, watch.team)
-    ours = {"moment": moment, "authority": watch.authority, "team": watch.team, "opened_at": at}
-    window_ends_at = at + BY_TYPE[fact.type].window
-    opened = {**ours, "child": watch.child, "state": MomentState.OPEN, "window_ends_at": window_ends_at}
-    await connection.execute(insert(moments).values(**opened))
-    await add_fact(connection, sealer, moment, fact, found.decision, Outcome.PAGED, at=at)
-    await settle_left(connection, moment)
-    plan = await plan_for(connection, watch.team)
-    await connection.execute(
-        insert(pages).values(
-            **ours,
-            page=page,
-            reference=await _free_reference(connection, page),
-            state=PageState.OPEN,
-            plan=[step.model_dump(mode="json") for step in plan],
-            step=1,
-            round=1,
-            next_step_at=at,
-            **fact.model_dump(include={"type", "occurred_at", "received_at", "matched_at"}),
-        )
+    plan, people = await beginning(connection, watch.team, at)
+    who = {"authority": watch.authority, "team": watch.team}
+    await open_moment(
+        connection, sealer, moment, fact, found.decision, child=watch.child, **who, left_at=left_at, at=at
     )
-    return page
+    clocks = fact.model_dump(include={"type", "occurred_at", "received_at", "matched_at"})
+    values = {"moment": moment, **who, **clocks}
+    nobody = await open_page(connection, page, values, plan=plan, people=people, at=at)
+    return [_line(audit.What.PAGE_OPENED, f"page/{page}", fact, at), *nobody]
 
 
-async def _free_reference(connection: AsyncConnection, page: UUID) -> str:
-    """The first of the page's references that no live page has: a text must never name two children."""
-    for reference in references(page):
-        await lock(connection, "reference", reference)
-        taken = select(pages.c.page).where((pages.c.reference == reference) & pages.c.ended_at.is_(None))
-        if (await connection.execute(taken)).first() is None:
-            return reference
-    raise AssertionError("references never end")
+async def _end(
+    connection: AsyncConnection,
+    found: MomentFound,
+    outcome: Outcome,
+    before: Sequence[audit.Line],
+    after: Sequence[audit.Line],
+    at: datetime,
+) -> Outcome:
+    await audit.record_all(connection, [*before, decided(found.fact, found.decision, outcome, at), *after])
+    return outcome
+
+
+def _line(what: audit.What, about: str, fact: Fact, at: datetime) -> audit.Line:
+    return audit.Line(what, WHO, about, at, {"event": fact.event_key})

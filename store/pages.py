@@ -1,7 +1,8 @@
 """Pages, the attempts to reach somebody, and the links in their texts; and how a step begins."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    bindparam,
     select,
     text,
     update,
@@ -27,8 +29,8 @@ from schemas.pages import REFERENCE_LETTERS, AttemptState, Channel, PageState, P
 from store import audit
 from store.columns import Facts, Instant, one_of
 from store.database import TABLES
-from store.ids import attempt_id
-from store.people import on_call
+from store.ids import attempt_id, references
+from store.people import Responder, on_call
 
 pages = Table(
     "pages",
@@ -132,8 +134,52 @@ links = Table(
     Column("used_at", Instant),
 )
 
+WHO: Final = "pager"
+
 LOOK_AGAIN = timedelta(seconds=15)
 """When the last step finds nobody: somebody may be put on the rota at any moment."""
+
+
+# Built once: a statement that is the same object every time is compiled once.
+_OPEN = (
+    insert(pages)
+    .on_conflict_do_nothing(index_elements=[pages.c.reference], index_where=pages.c.ended_at.is_(None))
+    .returning(pages.c.page)
+)
+_TELL = insert(attempts).on_conflict_do_nothing()
+_PAGE = select(pages).where(pages.c.page == bindparam("this")).with_for_update()
+_STEP = update(pages).where(pages.c.page == bindparam("this"))
+
+
+async def open_page(
+    connection: AsyncConnection,
+    page: UUID,
+    values: Mapping[str, Any],
+    *,
+    plan: Sequence[Step],
+    people: Iterable[Responder],
+    at: datetime,
+) -> list[audit.Line]:
+    """Write a page whose first step has begun: the plan is frozen on it, and who is on call for that step is told.
+
+    `values` are its moment, team, authority, type and clocks. Returns what is to be written down besides its opening.
+    """
+    people = list(people)
+    reached = _reach(plan[0], people)
+    row = {
+        **values,
+        "page": page,
+        "state": PageState.OPEN,
+        "plan": [step.model_dump(mode="json") for step in plan],
+        "step": 1,
+        "round": 1,
+        "opened_at": at,
+        "next_step_at": at + _wait(plan, 1, reached),
+    }
+    await _open(connection, row)
+    await _tell(connection, page, 1, 1, reached, at)
+    detail = {"step": 1, "round": 1, "role": plan[0].role, "team": row["team"]}
+    return [] if reached else [_nobody(page, detail, people, at)]
 
 
 async def begin_step(connection: AsyncConnection, page: UUID, *, step: int, round: int, at: datetime) -> int:  # noqa: A002 - the column's name
@@ -143,25 +189,24 @@ async def begin_step(connection: AsyncConnection, page: UUID, *, step: int, roun
     which repeats). Returns how many attempts are now pending for it; 0 also if the page is no longer open. Writes its own
     lines into the audit chain. The same step and round again writes no second attempt.
     """
-    row = (await connection.execute(select(pages).where(pages.c.page == page).with_for_update())).first()
+    row = (await connection.execute(_PAGE, {"this": page})).first()
     if row is None or row.state != PageState.OPEN:
         return 0
-    told = Step.model_validate(row.plan[step - 1])
+    plan = [Step.model_validate(each) for each in row.plan]
+    told = plan[step - 1]
     people = await on_call(connection, row.team, told.role, at)
-    reached = [(who.person, channel) for who in people if (channel := who.first_of(told.channels))]
-    if reached:
-        await connection.execute(insert(attempts).on_conflict_do_nothing(), _attempts(page, step, round, reached, at))
-    is_last = step == len(row.plan)
-    wait = timedelta(seconds=told.wait_seconds) if reached else LOOK_AGAIN if is_last else timedelta(0)
-    values = {"step": step, "round": round, "next_step_at": at + wait}
-    await connection.execute(update(pages).where(pages.c.page == page).values(**values))
+    reached = _reach(told, people)
+    await _tell(connection, page, step, round, reached, at)
+    values = {"step": step, "round": round, "next_step_at": at + _wait(plan, step, reached)}
+    await connection.execute(_STEP, {"this": page, **values})
     detail = {"step": step, "round": round, "role": told.role, "team": row.team}
+    lines = []
     if (step, round) != (1, 1):
         said = {**detail, "told": [person for person, _ in reached]}
-        await audit.record(connection, audit.What.PAGE_STEPPED, who="pager", about=f"page/{page}", at=at, detail=said)
+        lines.append(audit.Line(audit.What.PAGE_STEPPED, WHO, f"page/{page}", at, said))
     if not reached:
-        said = {**detail, "unreachable": [who.person for who in people]}
-        await audit.record(connection, audit.What.NOBODY_ON_CALL, who="pager", about=f"page/{page}", at=at, detail=said)
+        lines.append(_nobody(page, detail, people, at))
+    await audit.record_all(connection, lines)
     return len(reached)
 
 
@@ -172,11 +217,46 @@ async def drop_pending(connection: AsyncConnection, page: UUID, *, at: datetime)
     await connection.execute(update(attempts).where(waiting).values(**values))
 
 
+async def _open(connection: AsyncConnection, row: Mapping[str, Any]) -> None:
+    """With the first of the page's references that no live page has: a text must never name two children."""
+    for reference in references(row["page"]):
+        if (await connection.execute(_OPEN, {**row, "reference": reference})).first():
+            return
+
+
+async def _tell(
+    connection: AsyncConnection,
+    page: UUID,
+    step: int,
+    round: int,  # noqa: A002
+    people: Sequence[tuple[str, Channel]],
+    at: datetime,
+) -> None:
+    if people:
+        await connection.execute(_TELL, _attempts(page, step, round, people, at))
+
+
+def _reach(told: Step, people: Iterable[Responder]) -> list[tuple[str, Channel]]:
+    return [(who.person, channel) for who in people if (channel := who.first_of(told.channels))]
+
+
+def _wait(plan: Sequence[Step], step: int, reached: Sequence[tuple[str, Channel]]) -> timedelta:
+    """From the beginning of this step to the next one's."""
+    if reached:
+        return timedelta(seconds=plan[step - 1].wait_seconds)
+    return LOOK_AGAIN if step == len(plan) else timedelta(0)
+
+
+def _nobody(page: UUID, detail: Mapping[str, Any], people: Iterable[Responder], at: datetime) -> audit.Line:
+    said = {**detail, "unreachable": [who.person for who in people]}
+    return audit.Line(audit.What.NOBODY_ON_CALL, WHO, f"page/{page}", at, said)
+
+
 def _attempts(
     page: UUID,
     step: int,
     round: int,  # noqa: A002
-    people: list[tuple[str, Channel]],
+    people: Iterable[tuple[str, Channel]],
     at: datetime,
 ) -> list[dict[str, Any]]:
     return [

@@ -1,13 +1,13 @@
 """People on call: responders, their shifts, and the steps in which a team is told."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
     Column,
-    ColumnElement,
     Float,
     ForeignKey,
     Identity,
@@ -16,13 +16,17 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     func,
+    literal,
     select,
+    true,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pages import DEFAULT_PLAN, Channel, Role, Step
-from store.columns import Instant, Words, one_of
+from store.columns import Facts, Instant, Words, one_of
 from store.database import TABLES
 
 responders = Table(
@@ -92,26 +96,56 @@ class Responder:
         return next((channel for channel in channels if self.can_be_reached_by(channel)), None)
 
 
+# Built once: a statement that is the same object every time is compiled once.
+_TEAM, _AT = bindparam("team", type_=Text), bindparam("at", type_=Instant)
+_NOW = (shifts.c.team == _TEAM) & (shifts.c.starts <= _AT) & (shifts.c.ends > _AT)
+_RESPONDER = [responders.c[name] for name in Responder.__dataclass_fields__]
+_ON_CALL = (
+    select(*_RESPONDER)
+    .where(responders.c.person.in_(select(shifts.c.person).where(_NOW & (shifts.c.role == bindparam("role")))))
+    .order_by(responders.c.person)
+)
+_BY_MOBILE = select(*_RESPONDER).where(responders.c.mobile == bindparam("mobile"))
+
+_PLAN = select(*(steps.c[name] for name in Step.model_fields)).where(steps.c.team == _TEAM).order_by(steps.c.step)
+_STEPS = _PLAN.subquery("plan")
+_PLAN_IN_ONE = select(func.jsonb_agg(aggregate_order_by(_STEPS.table_valued(), _STEPS.c.step), type_=Facts))
+_FIRST_ROLE = func.coalesce(
+    select(_STEPS.c.role).order_by(_STEPS.c.step).limit(1).scalar_subquery(), literal(str(DEFAULT_PLAN[0].role))
+)
+_FIRST_ON_CALL = select(shifts.c.person).where(_NOW & (shifts.c.role == _FIRST_ROLE))
+_BEGINNING = (
+    select(_PLAN_IN_ONE.scalar_subquery().label("plan"), *_RESPONDER)
+    # With nobody on call there is still one row, with the plan.
+    .select_from(select(true()).subquery("one").outerjoin(responders, responders.c.person.in_(_FIRST_ON_CALL)))
+    .order_by(responders.c.person)
+)
+
+
 async def on_call(connection: AsyncConnection, team: str, role: Role, at: datetime) -> list[Responder]:
     """Who is on call at this instant, by id: a shift includes its start and not its end. Each once, however shifts overlap."""
-    now = (shifts.c.team == team) & (shifts.c.role == role) & (shifts.c.starts <= at) & (at < shifts.c.ends)
-    return await _responders(connection, responders.c.person.in_(select(shifts.c.person).where(now)))
+    rows = await connection.execute(_ON_CALL, {"team": team, "role": role, "at": at})
+    return [_responder(row) for row in rows.mappings()]
 
 
 async def find_by_mobile(connection: AsyncConnection, mobile: str) -> Responder | None:
     """Whose phone this is. `mobile` in E.164."""
-    found = await _responders(connection, responders.c.mobile == mobile)
-    return found[0] if found else None
+    row = (await connection.execute(_BY_MOBILE, {"mobile": mobile})).mappings().first()
+    return _responder(row) if row else None
 
 
 async def plan_for(connection: AsyncConnection, team: str) -> tuple[Step, ...]:
     """The team's steps in order, or the default plan if it has imported none."""
-    columns = (steps.c.step, steps.c.role, steps.c.channels, steps.c.wait_seconds)
-    rows = await connection.execute(select(*columns).where(steps.c.team == team).order_by(steps.c.step))
+    rows = await connection.execute(_PLAN, {"team": team})
     return tuple(Step.model_validate(row) for row in rows.mappings()) or DEFAULT_PLAN
 
 
-async def _responders(connection: AsyncConnection, which: ColumnElement[bool]) -> list[Responder]:
-    columns = [responders.c[name] for name in Responder.__dataclass_fields__]
-    rows = await connection.execute(select(*columns).where(which).order_by(responders.c.person))
-    return [Responder(**{**row, "teams": tuple(row["teams"])}) for row in rows.mappings()]
+async def beginning(connection: AsyncConnection, team: str, at: datetime) -> tuple[tuple[Step, ...], list[Responder]]:
+    """The team's plan, as `plan_for`, and who is on call now for its first step, as `on_call`: in one round trip."""
+    rows = (await connection.execute(_BEGINNING, {"team": team, "at": at})).mappings().all()
+    plan = tuple(Step.model_validate(step) for step in rows[0]["plan"] or ())
+    return plan or DEFAULT_PLAN, [_responder(row) for row in rows if row["person"] is not None]
+
+
+def _responder(row: Mapping[Any, Any]) -> Responder:
+    return Responder(**{name: row[name] for name in Responder.__dataclass_fields__} | {"teams": tuple(row["teams"])})

@@ -9,9 +9,11 @@ from schemas.envelope import Mode
 from schemas.kinds import BY_TYPE
 from schemas.moments import Outcome, ReviewAsked
 from schemas.wire import Sealer
-from store import following
-from store.moments import known_outcome, reviews
-from store.opening import correct, corrects, end_here, in_force, lock_events, was_taken_back, write_decided
+from store import audit, following
+from store.database import lock_all
+from store.known import look_up
+from store.moments import reviews
+from store.opening import correct, corrects, decided, end_here, events
 
 
 async def ask_review(connection: AsyncConnection, sealer: Sealer, asked: ReviewAsked, *, at: datetime) -> Outcome:
@@ -24,23 +26,23 @@ async def ask_review(connection: AsyncConnection, sealer: Sealer, asked: ReviewA
     if fact.mode is Mode.TEST:
         return Outcome.TEST
     corrected = corrects(sealer, fact)
-    await lock_events(connection, fact, corrected)
-    if known := await known_outcome(connection, fact.event_key):
-        return known
-    best = [*([decision.child] if decision.child else []), *(candidate.child for candidate in decision.candidates)]
-    if await was_taken_back(connection, fact.event_key, decision.child or ""):
+    await lock_all(connection, *events(fact, corrected))
+    child = decision.child or ""
+    best = [child, *(candidate.child for candidate in decision.candidates)]
+    known = await look_up(connection, fact, child, best, at=at)
+    if known.outcome:
+        return known.outcome
+    if known.taken_back:
         return await end_here(connection, fact, decision, Outcome.CANCELLED, at=at)
-    withdrawn = await correct(connection, fact, corrected, decision.child or "", at)
-    watch = await in_force(connection, best, at)
-    if watch is None:
-        await following.write_down(connection, withdrawn, fact.type, at)
-        return await end_here(connection, fact, decision, Outcome.NOT_WATCHED, at=at)
+    withdrawn = following.lines(await correct(connection, fact, corrected, child, at), fact.type, at)
+    if known.watch is None:
+        return await end_here(connection, fact, decision, Outcome.NOT_WATCHED, after=withdrawn, at=at)
     place = f"reviews/{fact.event_key}"
     await connection.execute(
         insert(reviews).values(
             **fact.model_dump(include={"event_key", "subject_key", "type", "feed"}),
-            authority=watch.authority,
-            team=watch.team,
+            authority=known.watch.authority,
+            team=known.watch.team,
             fact=sealer.seal(fact.model_dump_json().encode(), place=f"{place}/fact"),
             person=sealer.seal(asked.person.model_dump_json(exclude_defaults=True).encode(), place=f"{place}/person"),
             decision=decision.model_dump(mode="json"),
@@ -49,6 +51,5 @@ async def ask_review(connection: AsyncConnection, sealer: Sealer, asked: ReviewA
             expires_at=at + BY_TYPE[fact.type].window,
         )
     )
-    await following.write_down(connection, withdrawn, fact.type, at)
-    await write_decided(connection, fact, decision, Outcome.REVIEW, at)
+    await audit.record_all(connection, [*withdrawn, decided(fact, decision, Outcome.REVIEW, at)])
     return Outcome.REVIEW

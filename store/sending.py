@@ -1,24 +1,25 @@
 """The outbox: attempts to tell somebody, claimed by one sender each, and settled by whatever is heard of them.
 
 Locks in order: the page's row, then its attempts. A claim takes attempts first, but never waits for a page: it leaves
-what is locked to the next claim. Every UPDATE here is asked only where a row waits for it, because each one, even of no
-row, wakes the pager.
+what is locked to the next claim. What is asked for every attempt is one statement each, whole by itself: a caller may
+give a connection that commits each statement.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from sqlalchemy import and_, exists, func, select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.pages import AttemptState, Channel, PageState, Purpose
+from schemas.pages import AttemptState, Channel, Purpose
+from store import links
 from store.ids import NAMESPACE, attempt_id
 from store.pages import attempts, pages
-from store.people import responders
 
 COMES_BEFORE: Final[dict[AttemptState, tuple[AttemptState, ...]]] = {
     AttemptState.SENT: (AttemptState.SENDING, AttemptState.UNKNOWN),
@@ -36,7 +37,10 @@ STALE: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An attempt that this sender alone may now send. `wait_seconds` is its step's; empty words where there is no page."""
+    """An attempt that this sender alone may now send. `wait_seconds` is its step's; empty words where there is no page.
+
+    `token` opens the link in the text of a page; in other texts there is none.
+    """
 
     attempt: UUID
     page: UUID | None
@@ -52,6 +56,7 @@ class Claimed:
     type: str
     authority: str
     wait_seconds: float
+    token: str = field(repr=False)
 
 
 async def add(
@@ -84,48 +89,105 @@ async def add(
     return await _insert(connection, row)
 
 
+# One statement, so one round trip: on a busy machine each of them waits for its turn. Each part takes what it needs from
+# the one before, and that is what holds the order of the locks: the attempts, then their pages.
+_CLAIM: Final = text("""
+    WITH due AS (
+        SELECT attempt, page, purpose FROM attempts
+        WHERE state = 'pending' AND due_at <= :at
+        ORDER BY purpose <> 'page', due_at, attempt
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ), held AS (
+        SELECT page, reference, team, type, authority, plan, state FROM pages
+        WHERE page IN (SELECT page FROM due)
+        ORDER BY page
+        FOR SHARE SKIP LOCKED
+    ), taken AS (
+        SELECT due.attempt, reference, team, type, authority, plan, purpose = 'page' AND state <> 'open' AS moved_on
+        FROM due LEFT JOIN held ON held.page = due.page
+        WHERE due.page IS NULL OR held.page IS NOT NULL
+    ), marked AS (
+        UPDATE attempts AS one SET
+            state = CASE WHEN moved_on THEN 'dropped' ELSE 'sending' END,
+            deadline_at = CASE WHEN moved_on THEN NULL ELSE :deadline END,
+            settled_at = CASE WHEN moved_on THEN :at END,
+            reason = CASE WHEN moved_on THEN 'page-moved-on' END
+        FROM taken, responders
+        WHERE one.attempt = taken.attempt AND responders.person = one.person
+        RETURNING one.attempt, one.page, one.purpose, one.step, one.try, one.person, one.channel, one.due_at, one.state,
+            coalesce(taken.team, one.team) AS team, taken.reference, taken.type, taken.authority, taken.plan,
+            responders.mobile, responders.stopped_at IS NOT NULL AS opted_out
+    ), numbered AS (
+        SELECT *, row_number() OVER (ORDER BY purpose <> 'page', due_at, attempt) AS place FROM marked
+    ), linked AS (
+        INSERT INTO links (digest, page, person, made_at)
+        SELECT (CAST(:digests AS bytea[]))[place], page, person, :at FROM numbered
+        WHERE state = 'sending' AND purpose = 'page'
+    )
+    SELECT * FROM numbered ORDER BY place
+""")
+
+
 async def claim(
-    connection: AsyncConnection, *, at: datetime, deadline: datetime, limit: int
+    connection: AsyncConnection,
+    *,
+    at: datetime,
+    deadline: datetime,
+    limit: int,
+    random: Callable[[int], bytes] = os.urandom,
 ) -> tuple[list[Claimed], int]:
-    """Take up to `limit` due attempts, pages first, and mark them sending until `deadline`.
+    """Take up to `limit` due attempts, pages first, mark them sending until `deadline`, and make the links of their texts.
 
     Returns those to send, and how many were dropped because their page is no longer open. A page that is being answered
     at this moment is left for the next claim: nobody is texted in the same instant in which somebody accepts.
     """
-    due = (
-        select(attempts)
-        .where((attempts.c.state == AttemptState.PENDING) & (attempts.c.due_at <= at))
-        .order_by(attempts.c.purpose != Purpose.PAGE, attempts.c.due_at, attempts.c.attempt)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    tokens = [links.draw(random) for _ in range(limit)]
+    given = {"at": at, "deadline": deadline, "limit": limit, "digests": [links.digest(token) for token in tokens]}
+    rows = (await connection.execute(_CLAIM, given)).all()
+    going = [row for row in rows if row.state == AttemptState.SENDING]
+    return [_claimed(row, tokens[row.place - 1], at) for row in going], len(rows) - len(going)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """`received_at`: when the page was received, if this is the first text of it. `receipts`: some of it have come before."""
+
+    received_at: datetime | None
+    receipts: bool
+
+
+# The page's row before the attempt's, as everybody does who writes both: the count makes the second wait for the first.
+_SETTLE_SENT: Final = text("""
+    WITH held AS (
+        SELECT page FROM pages
+        WHERE page = (SELECT page FROM attempts WHERE attempt = :attempt)
+        FOR UPDATE
+    ), moved AS (
+        UPDATE attempts
+        SET state = 'sent', sent_at = :at, provider = :provider, provider_id = :provider_id, settled_at = NULL, reason = NULL
+        WHERE attempt = :attempt AND state IN ('sending', 'unknown') AND (SELECT count(*) FROM held) < 2
+    ), stopped AS (
+        UPDATE pages SET sent_at = :at FROM held, attempts AS one
+        WHERE pages.page = held.page AND pages.sent_at IS NULL AND one.attempt = :attempt AND one.purpose = 'page'
+        RETURNING pages.received_at
     )
-    rows = (await connection.execute(due)).all()
-    if not rows:
-        return [], 0
-    held = await _hold_pages(connection, {row.page for row in rows if row.page})
-    known = select(responders).where(responders.c.person.in_({row.person for row in rows}))
-    people = {row.person: row for row in await connection.execute(known)}
-    free = [row for row in rows if row.page is None or row.page in held]
-    gone = [row for row in free if _moved_on(row, held.get(row.page))]
-    going = [row for row in free if row not in gone]
-    await _mark(connection, gone, state=AttemptState.DROPPED, settled_at=at, reason="page-moved-on")
-    await _mark(connection, going, state=AttemptState.SENDING, deadline_at=deadline)
-    return [_claimed(row, held.get(row.page), people[row.person], at) for row in going], len(gone)
+    SELECT (SELECT received_at FROM stopped), EXISTS (
+        SELECT FROM receipts
+        WHERE provider = :provider AND settled_at IS NULL AND (attempt = :attempt OR provider_id = :provider_id)
+    )
+""")
 
 
 async def settle_sent(
     connection: AsyncConnection, attempt: UUID, *, provider: str, provider_id: str, at: datetime
-) -> datetime | None:
-    """The provider has taken it. Returns when its page was received if this is the first text of it, for the clock.
+) -> Sent:
+    """The provider has taken it; its page's clock stops if this is the first text of it.
 
     A receipt may have come before this: then the attempt is further on already, and stays there.
     """
-    await hold_page_of(connection, attempt)
-    first = await clock_of(connection, attempt, at)
-    known = (attempts.c.attempt == attempt) & attempts.c.state.in_(COMES_BEFORE[AttemptState.SENT])
-    sent = {"state": AttemptState.SENT, "sent_at": at, "provider": provider, "provider_id": provider_id}
-    await connection.execute(update(attempts).where(known).values(**sent, settled_at=None, reason=None))
-    return first
+    given = {"attempt": attempt, "provider": provider, "provider_id": provider_id, "at": at}
+    return Sent(*(await connection.execute(_SETTLE_SENT, given)).one())
 
 
 async def settle_failed(
@@ -150,12 +212,17 @@ async def shorten(connection: AsyncConnection, attempt: UUID, *, deadline: datet
     await connection.execute(update(attempts).where(waiting).values(deadline_at=deadline))
 
 
+_GIVE_UP: Final = text("""
+    UPDATE attempts SET state = 'unknown', settled_at = :at, reason = 'no-answer'
+    WHERE attempt IN (
+        SELECT attempt FROM attempts WHERE state = 'sending' AND deadline_at <= :at FOR UPDATE SKIP LOCKED
+    )
+""")
+
+
 async def give_up_waiting(connection: AsyncConnection, *, at: datetime) -> int:
     """Whatever is still sending past its deadline is unknown. Returns how many."""
-    late = select(attempts.c.attempt).where((attempts.c.state == AttemptState.SENDING) & (attempts.c.deadline_at <= at))
-    rows = (await connection.execute(late.with_for_update(skip_locked=True))).all()
-    await _mark(connection, rows, state=AttemptState.UNKNOWN, settled_at=at, reason="no-answer")
-    return len(rows)
+    return (await connection.execute(_GIVE_UP, {"at": at})).rowcount
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,30 +239,25 @@ class Unknown:
     known: frozenset[str]
 
 
+_UNKNOWN: Final = text("""
+    SELECT one.attempt, mobile, reference, one.deadline_at,
+        (SELECT array_agg(provider_id) FROM attempts WHERE person = one.person AND provider_id IS NOT NULL)
+    FROM attempts AS one JOIN responders USING (person) LEFT JOIN pages ON pages.page = one.page
+    WHERE one.state = 'unknown' AND one.try = 1 AND one.settled_at > :since AND NOT EXISTS (
+        SELECT FROM attempts AS again
+        WHERE again.page IS NOT DISTINCT FROM one.page
+            AND (again.purpose, again.step, again.round, again.person, again.channel)
+                = (one.purpose, one.step, one.round, one.person, one.channel)
+            AND again.try = 2
+    )
+""")
+
+
 async def unknown(connection: AsyncConnection, *, patience: timedelta, at: datetime) -> list[Unknown]:
     """First tries without a known outcome that nobody has tried again yet. `patience` is how long a claim lasts at most."""
-    again, other = attempts.alias(), attempts.alias()
-    alike = (again.c[name] == attempts.c[name] for name in ("purpose", "step", "round", "person", "channel"))
-    second = exists().where(and_(again.c.page.is_not_distinct_from(attempts.c.page), *alike, again.c["try"] == 2))
-    known = (
-        select(func.array_agg(other.c.provider_id))
-        .where((other.c.person == attempts.c.person) & other.c.provider_id.is_not(None))
-        .scalar_subquery()
-    )
-    query = (
-        select(attempts.c.attempt, responders.c.mobile, pages.c.reference, attempts.c.deadline_at, known)
-        .join(responders, responders.c.person == attempts.c.person)
-        .outerjoin(pages, pages.c.page == attempts.c.page)
-        .where(
-            (attempts.c.state == AttemptState.UNKNOWN)
-            & (attempts.c["try"] == 1)
-            & (attempts.c.settled_at > at - STALE)
-            & ~second
-        )
-    )
     return [
         Unknown(attempt, mobile, reference, deadline - patience, frozenset(ids or ()))
-        for attempt, mobile, reference, deadline, ids in await connection.execute(query)
+        for attempt, mobile, reference, deadline, ids in await connection.execute(_UNKNOWN, {"since": at - STALE})
     ]
 
 
@@ -230,38 +292,23 @@ async def _insert(connection: AsyncConnection, row: dict[str, Any]) -> bool:
     return done.first() is not None
 
 
-async def _mark(connection: AsyncConnection, rows: Sequence[Any], **values: Any) -> None:
-    if rows:
-        chosen = attempts.c.attempt.in_([row.attempt for row in rows])
-        await connection.execute(update(attempts).where(chosen).values(**values))
-
-
-async def _hold_pages(connection: AsyncConnection, wanted: Iterable[UUID]) -> dict[UUID, Any]:
-    query = select(pages).where(pages.c.page.in_(wanted)).order_by(pages.c.page)
-    rows = await connection.execute(query.with_for_update(read=True, skip_locked=True))
-    return {row.page: row for row in rows}
-
-
-def _moved_on(row: Any, page: Any | None) -> bool:
-    return page is not None and row.purpose == Purpose.PAGE and page.state != PageState.OPEN
-
-
-def _claimed(row: Any, page: Any | None, person: Any, at: datetime) -> Claimed:
+def _claimed(row: Any, token: str, at: datetime) -> Claimed:
     return Claimed(
         attempt=row.attempt,
         page=row.page,
         purpose=Purpose(row.purpose),
-        try_=row[_TRY],
+        try_=getattr(row, "try"),
         person=row.person,
-        mobile=person.mobile,
-        opted_out=person.stopped_at is not None,
+        mobile=row.mobile,
+        opted_out=row.opted_out,
         channel=Channel(row.channel),
         claimed_at=at,
-        reference=page.reference if page else "",
-        team=page.team if page else row.team,
-        type=page.type if page else "",
-        authority=page.authority if page else "",
-        wait_seconds=_wait_of(page.plan, row.step) if page else 0,
+        reference=row.reference or "",
+        team=row.team,
+        type=row.type or "",
+        authority=row.authority or "",
+        wait_seconds=_wait_of(row.plan or (), row.step),
+        token=token if row.purpose == Purpose.PAGE else "",
     )
 
 
@@ -269,5 +316,4 @@ def _wait_of(plan: Sequence[dict[str, Any]], step: int) -> float:
     return next((float(part["wait_seconds"]) for part in plan if part["step"] == step), 0)
 
 
-_TRY: Final = list(attempts.c.keys()).index("try")
 _SAME: Final = ("page", "team", "purpose", "step", "round", "person", "channel")

@@ -2,13 +2,13 @@
 
 from schemas.envelope import Envelope
 from schemas.events import EventCancelled
-from schemas.moments import FollowedUp, Message, Outcome
+from schemas.moments import FollowedUp, Outcome
 from schemas.wire import Sealer, event_key
 from streams.clock import Clock
-from streams.facts import bare_fact, decided, fact_of
+from streams.facts import Result, ended, fact_of
 
 
-async def follow(envelope: Envelope, *, sealer: Sealer, clock: Clock) -> list[Message]:
+async def follow(envelope: Envelope, *, sealer: Sealer, clock: Clock) -> list[Result]:
     """Hand it on to whoever holds the moment.
 
     A release, a discharge and a find name the custody record, attendance or report they end (`fact.subject_key`); a
@@ -19,7 +19,6 @@ async def follow(envelope: Envelope, *, sealer: Sealer, clock: Clock) -> list[Me
     return [FollowedUp(fact=fact_of(envelope, sealer=sealer, at=clock()), of=of)]
 
 
-async def note(envelope: Envelope, *, sealer: Sealer, clock: Clock, lane: str) -> list[Message]:
+async def note(envelope: Envelope, *, sealer: Sealer) -> list[Result]:
     """The feed is alive. The gateway has counted it; here it only gets its outcome."""
-    at = clock()
-    return [decided(bare_fact(envelope, sealer=sealer, at=at), Outcome.NOTED, lane=lane, at=at)]
+    return [ended(envelope, Outcome.NOTED, sealer=sealer)]

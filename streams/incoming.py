@@ -31,7 +31,8 @@ class Incoming:
 
     def is_for(self, lane: str) -> bool:
         """Events are for both lanes; a message is for the lane that made it, or for both if nobody signed it."""
-        return self.headers.get(LANE, lane.encode()) == lane.encode()
+        signed = self.headers.get(LANE)
+        return signed is None or signed == lane.encode()
 
     def read(self, sealer: Sealer) -> Envelope | Message:
         """What it says. Raises SealBroken or Unreadable, neither of which repeats a value."""

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
 from schemas.envelope import Envelope
 from schemas.logs import logger
 from schemas.metrics import Metrics
-from schemas.moments import Lane, Message, MomentFound, ReviewAsked
+from schemas.moments import Decided, Ended, Lane, Message, MomentFound, ReviewAsked
 from schemas.wire import Record, Sealer, message_record
 from streams.clock import Clock
+from streams.facts import Result
 from streams.incoming import LANE, Incoming
 from streams.pipeline import Step
 from streams.pointers import Pointer, Reason, outcome_for, pointer_record, reason_for
@@ -102,14 +104,12 @@ class Loop:
         return refused is None or self._held(letter, refused)
 
     async def _handle(self, letters: Sequence[Incoming]) -> None:
-        told = []
-        for letter in letters:
-            if letter.is_for(self.lane):
-                said = letter.read(self.sealer)
-                told.append((said, await self._run(said)))
-        await self.publish([self._signed(message) for _, messages in told for message in messages])
-        for said, messages in told:
-            self._count(said, messages)
+        ours = [letter.read(self.sealer) for letter in letters if letter.is_for(self.lane)]
+        led_to = await self._led_to(ours)
+        at = self.clock()
+        await self.publish(self._records([result for results in led_to for result in results], at))
+        for said, results in zip(ours, led_to, strict=True):
+            self._count(said, results, at)
 
     async def _verdict(self, problem: Exception) -> Reason | None:
         """Why to bury it; None to stay on it."""
@@ -122,10 +122,28 @@ class Loop:
             return None
         return reason_for(problem)
 
-    async def _run(self, said: Envelope | Message) -> list[Message]:
-        what = said.event if isinstance(said, Envelope) else said
-        async with asyncio.timeout(self.limit):
-            return await self.steps[type(what)](said)
+    async def _led_to(self, ours: Sequence[Envelope | Message]) -> list[list[Result]]:
+        """Run the step of each. Raises TimeoutError for one that hangs: alone, it will hang again, and is known then.
+
+        The limit is renewed for each message, which may wait for the database, and not for events, which wait for
+        nothing: setting a timer took as long as deciding.
+        """
+        led_to = []
+        async with asyncio.timeout(self.limit) as end:
+            for said in ours:
+                if isinstance(said, Envelope):
+                    led_to.append(await self.steps[type(said.event)](said))
+                    continue
+                end.reschedule(asyncio.get_running_loop().time() + self.limit)
+                led_to.append(await self.steps[type(said)](said))
+        return led_to
+
+    def _records(self, results: Sequence[Result], at: datetime) -> list[Record]:
+        """Every message by itself; all that has ended in one, because nearly every event ends here and a record costs more than a line."""
+        messages: list[Message] = [result for result in results if isinstance(result, Message)]
+        if ended := tuple([result for result in results if isinstance(result, Ended)]):
+            messages.append(Decided(ended=ended, worker_lane=self.lane, decided_at=at))
+        return [self._signed(message) for message in messages]
 
     def _signed(self, message: Message) -> Record:
         record = message_record(message, self.sealer)
@@ -134,9 +152,9 @@ class Loop:
     async def _bury(self, letter: Incoming, problem: Exception, reason: Reason) -> None:
         at = self.clock()
         pointer = Pointer.to(letter, problem, reason=reason, lane=self.lane, at=at)
-        outcome = outcome_for(letter, sealer=self.sealer, lane=self.lane, at=at)
+        outcome = outcome_for(letter, sealer=self.sealer)
         await self._keep(pointer)
-        await self.publish([self._signed(outcome)] if outcome else [])
+        await self.publish(self._records([outcome] if outcome else [], at))
         self.metrics.dead_letters.labels(topic=letter.topic, reason=reason.value).inc()
         logger().error("event-buried", **_where(letter), reason=reason.value, error=pointer.error)
 
@@ -150,12 +168,11 @@ class Loop:
         logger().warning("event-held", **_where(letter), error=type(problem).__name__)
         return False
 
-    def _count(self, said: Envelope | Message, messages: Sequence[Message]) -> None:
+    def _count(self, said: Envelope | Message, results: Sequence[Result], at: datetime) -> None:
         if not isinstance(said, Envelope):
             return
-        waited = (self.clock() - said.received_at).total_seconds()
-        self._timed(said.type).observe(max(waited, 0.0))
-        self._decided(said.type, lane_of(messages)).inc()
+        self._timed(said.type).observe(max((at - said.received_at).total_seconds(), 0.0))
+        self._decided(said.type, lane_of(results)).inc()
 
 
 async def _caught(work: Awaitable[None]) -> Exception | None:
@@ -166,13 +183,12 @@ async def _caught(work: Awaitable[None]) -> Exception | None:
     return None
 
 
-def lane_of(messages: Sequence[Message]) -> Lane:
+LANES: Mapping[type[Result], Lane] = {MomentFound: Lane.PAGE, ReviewAsked: Lane.REVIEW}
+
+
+def lane_of(results: Sequence[Result]) -> Lane:
     """What matching decided, for the metric: seen by what it led to. A follow-up was not matched: none."""
-    if any(isinstance(message, MomentFound) for message in messages):
-        return Lane.PAGE
-    if any(isinstance(message, ReviewAsked) for message in messages):
-        return Lane.REVIEW
-    return Lane.NONE
+    return next((lane for result in results if (lane := LANES.get(type(result)))), Lane.NONE)
 
 
 def _where(letter: Incoming) -> dict[str, Any]:

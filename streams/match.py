@@ -4,11 +4,11 @@ from typing import Protocol
 
 from schemas.envelope import Envelope
 from schemas.events import AboutPerson, ChildAdmitted, IdentityChanged
-from schemas.moments import Decision, FollowedUp, Lane, Message, MomentFound, Outcome, ReviewAsked
+from schemas.moments import Decision, FollowedUp, Lane, MomentFound, Outcome, ReviewAsked
 from schemas.person import Person
 from schemas.wire import Sealer, event_key
 from streams.clock import Clock
-from streams.facts import bare_fact, decided, fact_of
+from streams.facts import Result, ended, fact_of
 
 DECEASED = "deceased: nobody is paged to a child who has died, a person decides"
 
@@ -19,7 +19,7 @@ class Children(Protocol):
     def decide(self, person: Person, door: str | None) -> Decision: ...
 
 
-async def match(envelope: Envelope, *, children: Children, sealer: Sealer, clock: Clock, lane: str) -> list[Message]:
+async def match(envelope: Envelope, *, children: Children, sealer: Sealer, clock: Clock) -> list[Result]:
     """Compare the person with every watched child.
 
     An identity that has changed is matched like a first report: its details keep `of`, the event that it corrects, and
@@ -30,14 +30,13 @@ async def match(envelope: Envelope, *, children: Children, sealer: Sealer, clock
     if not isinstance(event, AboutPerson):
         raise TypeError("only an event about a person can be matched")
     decision = _spare_the_bereaved(event, children.decide(event.person, event.door))
-    at = clock()
     if decision.lane is Lane.NONE and isinstance(event, IdentityChanged):
         # It was somebody else: what was told of the child we took them for is taken back.
         corrected = event_key(sealer, event.of.source, event.of.id)
-        return [FollowedUp(fact=fact_of(envelope, sealer=sealer, at=at), of=corrected)]
+        return [FollowedUp(fact=fact_of(envelope, sealer=sealer, at=clock()), of=corrected)]
     if decision.lane is Lane.NONE:
-        return [decided(bare_fact(envelope, sealer=sealer, at=at), Outcome.NOT_WATCHED, lane=lane, at=at)]
-    fact = fact_of(envelope, sealer=sealer, at=at)
+        return [ended(envelope, Outcome.NOT_WATCHED, sealer=sealer)]
+    fact = fact_of(envelope, sealer=sealer, at=clock())
     if decision.lane is Lane.PAGE and decision.child is not None:
         return [MomentFound(fact=fact, child=decision.child, decision=decision)]
     return [ReviewAsked(fact=fact, person=event.person, decision=decision)]

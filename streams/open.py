@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Protocol
 
 from schemas.envelope import Mode
-from schemas.moments import FollowedUp, Message, MomentFound, Outcome, ReviewAsked
+from schemas.moments import AboutFact, Ended, FollowedUp, MomentFound, Outcome, ReviewAsked
 from streams.clock import Clock
-from streams.facts import decided
+from streams.facts import Result
 
 
 class Book(Protocol):
@@ -22,26 +22,26 @@ class Book(Protocol):
     async def follow_up(self, followed: FollowedUp, *, at: datetime) -> Outcome: ...
 
 
-async def open_moment(found: MomentFound, *, book: Book, clock: Clock, lane: str) -> list[Message]:
+async def open_moment(found: MomentFound, *, book: Book, clock: Clock) -> list[Result]:
     """Join the child's open moment or open one, with its page and first attempt."""
-    return await _end(found, book.open_or_join(found, at=clock()) if _live(found) else None, clock, lane)
+    return await _end(found, book.open_or_join(found, at=clock()) if _live(found) else None)
 
 
-async def ask_review(asked: ReviewAsked, *, book: Book, clock: Clock, lane: str) -> list[Message]:
+async def ask_review(asked: ReviewAsked, *, book: Book, clock: Clock) -> list[Result]:
     """Put it before a person who decides."""
-    return await _end(asked, book.ask_review(asked, at=clock()) if _live(asked) else None, clock, lane)
+    return await _end(asked, book.ask_review(asked, at=clock()) if _live(asked) else None)
 
 
-async def follow_up(followed: FollowedUp, *, book: Book, clock: Clock, lane: str) -> list[Message]:
+async def follow_up(followed: FollowedUp, *, book: Book, clock: Clock) -> list[Result]:
     """Close, withdraw or annotate what it follows; held if that has not come yet."""
-    return await _end(followed, book.follow_up(followed, at=clock()) if _live(followed) else None, clock, lane)
+    return await _end(followed, book.follow_up(followed, at=clock()) if _live(followed) else None)
 
 
-def _live(message: Message) -> bool:
+def _live(message: AboutFact) -> bool:
     """An event in mode `test` has now gone the whole way, and this is where it ends: nothing written, nobody paged."""
     return message.fact.mode is Mode.LIVE
 
 
-async def _end(message: Message, written: Awaitable[Outcome] | None, clock: Clock, lane: str) -> list[Message]:
+async def _end(message: AboutFact, written: Awaitable[Outcome] | None) -> list[Result]:
     outcome = await written if written is not None else Outcome.TEST
-    return [decided(message.fact, outcome, lane=lane, at=clock())]
+    return [Ended(event_key=message.event_key, type=message.fact.type, outcome=outcome)]

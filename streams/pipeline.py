@@ -23,11 +23,12 @@ from schemas.events import (
     ThreatToLifeWarned,
 )
 from schemas.moments import MOMENTS, REVIEWS, FollowedUp, Message, MomentFound, ReviewAsked
+from streams.facts import Result
 from streams.follow import follow, note
 from streams.match import match
 from streams.open import ask_review, follow_up, open_moment
 
-Step = Callable[..., Awaitable[list[Message]]]
+Step = Callable[..., Awaitable[list[Result]]]
 """One thing in, what it led to out. What it needs comes as keywords; it publishes nothing and acknowledges nothing."""
 
 PIPELINE: Mapping[type[Event] | type[Message], Step] = {

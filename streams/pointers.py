@@ -5,12 +5,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from schemas.base import Shape, When
-from schemas.envelope import Mode
 from schemas.events import EVENT_TOPICS, EVENTS
-from schemas.moments import DEAD_LETTERS, Decided, Fact, Outcome
+from schemas.moments import DEAD_LETTERS, Ended, Outcome
 from schemas.sealing import SealBroken
 from schemas.wire import Record, Sealer, event_key, key_id
-from streams.facts import decided
 from streams.incoming import LANE, Incoming, Unreadable
 
 UNKNOWN = "unknown"
@@ -87,28 +85,16 @@ def _place(lane: str) -> str:
     return f"{DEAD_LETTERS}\n{lane}"
 
 
-def outcome_for(letter: Incoming, *, sealer: Sealer, lane: str, at: datetime) -> Decided | None:
+def outcome_for(letter: Incoming, *, sealer: Sealer) -> Ended | None:
     """ "Dead letter", for an event whose name can still be read in its headers; None for what nobody could have accepted.
 
-    Only the headers and the broker's own time are believed; what a header should hold and does not is "unknown".
+    Only the headers are believed; a type that they do not hold, or that nobody knows, is "unknown".
     """
     key = _event_key(letter, sealer)
     if key is None:
         return None
     said = letter.headers.get("ce_type", b"").decode("ascii", "replace")
-    fact = Fact(
-        event_key=key,
-        subject_key=(letter.key or b"").decode("ascii", "replace")[:HEX_KEY],
-        type=said if said in EVENTS else UNKNOWN,
-        feed=UNKNOWN,
-        authority=None,
-        mode=Mode.TEST if letter.headers.get("ce_mode") == Mode.TEST.encode() else Mode.LIVE,
-        occurred_at=letter.arrived_at(),
-        received_at=letter.arrived_at(),
-        matched_at=at,
-        details={},
-    )
-    return decided(fact, Outcome.DEAD_LETTER, lane=lane, at=at)
+    return Ended(event_key=key, type=said if said in EVENTS else UNKNOWN, outcome=Outcome.DEAD_LETTER)
 
 
 def _event_key(letter: Incoming, sealer: Sealer) -> str | None:

@@ -74,7 +74,7 @@ class Worker:
         self.registry = CollectorRegistry()
         self.metrics = Metrics.build(self.registry)
         self.sealer: Sealer = KeyringFile(settings.keyring_path)
-        self.engine = connect(settings.need("database_url"))
+        self.engine = connect(settings.need("database_url"), ping=False)  # every step is tried again
         self.children = WatchedChildren(self.engine, self.sealer, Matcher() if index is None else index, utc_now)
         self.progress = Progress()
         self.watchdog: Watchdog | None = None
@@ -140,7 +140,6 @@ class Worker:
             "book": PostgresBook(self.engine, self.sealer),
             "sealer": self.sealer,
             "clock": utc_now,
-            "lane": self.lane,
         }
         return Loop(
             steps=bind(needs),

@@ -21,7 +21,7 @@ from desk import hooks
 from embedded.phone import ACCOUNT, SENDER, TOKEN, Phone, phone_serving
 from notifiers.pager import Pager, nothing, set_up
 from notifiers.send import Sender
-from notifiers.wake import Bell
+from notifiers.wake import Bells
 from schemas.metrics import Metrics
 from schemas.pages import Channel, Role, Step
 from schemas.sealing import Keyring
@@ -67,6 +67,7 @@ class Night:
     pager: Pager
     registry: CollectorRegistry
     sealer: Keyring
+    sender: Sender | None = None
     children: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
 
     async def open_page(self, *, plan: Sequence[Step] = PLAN, team: str = "Islington") -> tuple[UUID, str]:
@@ -164,10 +165,10 @@ async def night(database_url: str, *, at_point: Callable[[str], None] = nothing)
         await put_on_call(engine)
         channels = set_up(settings)
         sender = Sender(engine, channels, settings.base_url, metrics, watch, at_point)
-        pager = Pager(engine, sender, metrics, watch, Bell())
+        pager = Pager(engine, sender, metrics, watch, Bells())
         with desk_serving(listener, database_url, settings, sealer, metrics, watch):
             try:
-                yield Night(engine, settings, watch, phone, pager, registry, sealer)
+                yield Night(engine, settings, watch, phone, pager, registry, sealer, sender)
             finally:
                 await pager.stop()
                 for channel in channels.values():

@@ -11,7 +11,7 @@ from schemas.child import WatchedChild
 from schemas.envelope import Envelope, Mode
 from schemas.events import ArrestReported, Event
 from schemas.metrics import Metrics
-from schemas.moments import Decision, FollowedUp, Lane, Message, MomentFound, Outcome, ReviewAsked
+from schemas.moments import Decided, Decision, Ended, FollowedUp, Lane, Message, MomentFound, Outcome, ReviewAsked
 from schemas.person import Person
 from schemas.sealing import Keyring
 from schemas.wire import Record, event_record, read_message
@@ -163,7 +163,7 @@ class House:
     progress: Progress = field(default_factory=Progress)
 
     def loop(self, *, steps: Mapping[type[Any], Any] | None = None, **changes: Any) -> Loop:
-        needs = {"children": self.children, "book": self.book, "sealer": KEYS, "clock": noon, "lane": LANE}
+        needs = {"children": self.children, "book": self.book, "sealer": KEYS, "clock": noon}
         loop = Loop(
             steps={**bind(needs), **(steps or {})},
             publish=self.topics.publish,
@@ -175,6 +175,10 @@ class House:
             lane=LANE,
         )
         return replace(loop, **changes)
+
+    def ended(self) -> list[Ended]:
+        """How events ended, as the outcomes topic says it."""
+        return [ended for each in self.topics.messages() if isinstance(each, Decided) for ended in each.ended]
 
     def count(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0

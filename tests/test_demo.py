@@ -32,11 +32,10 @@ from embedded.demo.scenes import FEEDS, SCENES, event, heartbeat
 from embedded.demo.seen import STAGES, Seen, Sent, at_first
 from embedded.demo.stage import Stage, Text
 from embedded.demo.story import Line, slowest, spoken, tell, timeline, took
-from schemas.envelope import Mode as EventMode
 from schemas.events import EVENTS, AboutPerson
 from schemas.identifiers import is_synthetic_nhs_number
 from schemas.london import today
-from schemas.moments import Decided, Fact, Outcome
+from schemas.moments import Decided, Ended, Outcome
 from schemas.sealing import Keyring
 from schemas.settings import Mode, Settings
 from schemas.wire import message_record
@@ -503,12 +502,9 @@ async def test_there_is_nothing_to_accept_once_it_is_accepted() -> None:
 def test_an_outcome_is_known_by_its_key_and_the_first_lane_to_say_it_counts() -> None:
     sealer = Keyring.make()
     outcomes = Outcomes({}, sealer)
-    fact = Fact(
-        event_key="k1", subject_key="s1", type="nightlight.arrest.v1", feed="custody-north", authority=None,
-        mode=EventMode.LIVE, occurred_at=at(0), received_at=at(1), matched_at=at(2), details={},
-    )  # fmt: skip
+    ended = Ended(event_key="k1", type="nightlight.arrest.v1", outcome=Outcome.NOT_WATCHED)
     for lane, seconds in (("a", 2), ("b", 3)):
-        decided = Decided(fact=fact, outcome=Outcome.NOT_WATCHED, worker_lane=lane, decided_at=at(seconds))
+        decided = Decided(ended=(ended,), worker_lane=lane, decided_at=at(seconds))
         record = message_record(decided, sealer)
         outcomes.hear(record.value, dict(record.headers))
     outcomes.hear(b"not ours", {})

@@ -15,7 +15,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.events import EVENT_TOPICS
-from schemas.moments import DEAD_LETTERS, MOMENTS, OUTCOMES, REVIEWS, Outcome
+from schemas.moments import DEAD_LETTERS, MOMENTS, OUTCOMES, REVIEWS, Decided, Outcome
 from schemas.sealing import KeyringFile
 from schemas.wire import event_key, read_message
 from store.database import libpq_url
@@ -102,7 +102,9 @@ async def outcomes(home: House) -> dict[str, set[Outcome]]:
     keyring, found = KeyringFile(home.data / "keyring.json"), {}
     for record in await read_topics(home, OUTCOMES):
         message = read_message(OUTCOMES, record.value, dict(record.headers), keyring)
-        found.setdefault(message.fact.event_key, set()).add(message.outcome)
+        assert isinstance(message, Decided)
+        for ended in message.ended:
+            found.setdefault(ended.event_key, set()).add(ended.outcome)
     return found
 
 

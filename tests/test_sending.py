@@ -2,26 +2,31 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
+from sqlalchemy import event, select, text, update
 
-from embedded.phone import Phone
+from embedded.phone import Mode, Phone
 from notifiers import settle
 from notifiers.pager import Pager
-from notifiers.wake import Bell
+from notifiers.wake import CHANNEL, DUE, Bells
 from schemas.metrics import Metrics
 from schemas.pages import AttemptState, PageState, Purpose
 from schemas.sealing import Keyring
 from schemas.settings import Settings
 from store import answers, sending
-from store.database import connect
+from store import links as store_links
+from store.database import connect, libpq_url
 from store.moments import moments
 from store.pages import attempts, links, pages
 from store.people import responders, shifts
@@ -92,6 +97,82 @@ async def test_a_page_that_is_being_answered_at_this_instant_is_left_for_the_nex
     assert during == []
     assert await claim(story) == []
     assert await story.states(page) == ["dropped"]
+
+
+async def test_a_claimed_page_has_the_link_of_its_text_and_what_is_dropped_has_none(story: Night) -> None:
+    gone, _ = await story.open_page()
+    page, reference = await story.open_page()
+    async with story.engine.begin() as connection:
+        await connection.execute(
+            update(pages)
+            .where(pages.c.page == gone)
+            .values(state="withdrawn", ended_at=story.watch(), next_step_at=None)
+        )
+
+    [claimed] = await claim(story)
+
+    async with story.engine.connect() as connection:
+        found = await store_links.find(connection, claimed.token)
+        made = (await connection.execute(select(links.c.page))).scalars().all()
+    assert (claimed.page, claimed.reference, claimed.wait_seconds) == (page, reference, 120)
+    assert found is not None
+    assert (found.page, found.person, made) == (page, "ada", [page])
+
+
+async def test_from_the_claim_to_the_settled_text_there_are_two_statements(story: Night) -> None:
+    story.phone.behave(Mode.SILENT)
+    await story.open_page()
+    asked: list[str] = []
+
+    @event.listens_for(story.engine.sync_engine, "before_cursor_execute")
+    def remember(*given: Any) -> None:
+        asked.append(given[2])
+
+    await story.pager.send()
+    await story.pager.idle()
+
+    assert len(asked) == 2, asked
+    assert await story.states() == ["sent"]
+
+
+async def test_a_connection_that_died_unnoticed_costs_no_text_and_no_receipt(story: Night, database_url: str) -> None:
+    assert story.sender is not None
+    engine = connect(database_url, ping=False)
+    sender = dataclasses.replace(story.sender, engine=engine)
+    page, _ = await story.open_page()
+    [one] = await sender.claim(20)
+    async with engine.connect() as connection:
+        idle = await connection.scalar(text("SELECT pg_backend_pid()"))
+
+    async with await psycopg.AsyncConnection.connect(libpq_url(database_url), autocommit=True) as owner:
+        await owner.execute("SELECT pg_terminate_backend(%s, 1000)", [idle])
+    await sender.deliver(one)
+
+    await story.until_states(page, "delivered")
+    assert story.count("nightlight_attempts_total", channel="sms", provider="twilio", outcome="sent") == 1
+    assert len(story.phone.texts) == 1
+    await engine.dispose()
+
+
+async def test_a_new_attempt_is_told_as_due_a_receipt_is_told_and_a_claim_is_not(
+    story: Night, database_url: str
+) -> None:
+    async with await psycopg.AsyncConnection.connect(libpq_url(database_url), autocommit=True) as ear:
+        await ear.execute(f"LISTEN {CHANNEL}")
+
+        page, _ = await story.open_page()
+        at_the_opening = [notice.payload async for notice in ear.notifies(timeout=1, stop_after=2)]
+        [claimed] = await claim(story)
+        at_the_claim = [notice.payload async for notice in ear.notifies(timeout=0.3)]
+        async with story.engine.begin() as connection:
+            await answers.pass_on(connection, page, "ada", via="reply", at=NIGHT)
+        at_the_pass = [notice.payload async for notice in ear.notifies(timeout=1, stop_after=1)]
+        async with story.engine.begin() as connection:
+            await settle.take(connection, Receipt("twilio", "SM1", "failed", "30003", claimed.attempt), at=NIGHT)
+        at_the_receipt = [notice.payload async for notice in ear.notifies(timeout=1, stop_after=1)]
+
+    assert sorted(at_the_opening) == ["", DUE]
+    assert (at_the_claim, at_the_pass, at_the_receipt) == ([], [""], [""])
 
 
 async def test_past_its_deadline_an_attempt_is_unknown_and_is_tried_again_once(story: Night) -> None:
@@ -172,7 +253,7 @@ async def quiet(database_url: str) -> AsyncIterator[Night]:
     await put_on_call(engine)
     try:
         nobody = Phone("AC", "token", "")
-        pager = Pager(engine, None, Metrics.build(CollectorRegistry()), Watch(), Bell())  # type: ignore[arg-type]
+        pager = Pager(engine, None, Metrics.build(CollectorRegistry()), Watch(), Bells())  # type: ignore[arg-type]
         yield Night(engine, Settings.model_validate({}), Watch(), nobody, pager, CollectorRegistry(), Keyring.make())
     finally:
         await engine.dispose()

@@ -105,8 +105,9 @@ async def outcomes(url: str, lane: str, keys: set[str], *, seconds: float = PATI
                 for record in records:
                     said = read_message(OUTCOMES, record.value, dict(record.headers), KEYS)
                     assert isinstance(said, Decided)
-                    if said.fact.event_key in keys and said.worker_lane == lane:
-                        found.setdefault(said.fact.event_key, []).append(said.outcome)
+                    for ended in said.ended if said.worker_lane == lane else ():
+                        if ended.event_key in keys:
+                            found.setdefault(ended.event_key, []).append(ended.outcome)
     finally:
         await consumer.stop()
     return found

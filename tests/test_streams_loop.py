@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from schemas.envelope import pack
-from schemas.moments import MOMENTS, OUTCOMES, Decided, Message, MomentFound, Outcome
+from schemas.moments import MOMENTS, OUTCOMES, Decided, Ended, Message, MomentFound, Outcome
 from schemas.sealing import Keyring
 from schemas.wire import Record, event_key, event_record, message_record
+from streams.facts import Result
 from streams.incoming import Incoming
+from streams.line import AT_ONCE
 from streams.loop import DatabaseAway, NotPublished
 from streams.pointers import Pointer, Reason, pointer_record
 from tests.streams_cast import KEYS, LANE, NOON, STRANGER, House, arrest, envelope, incoming, letter
@@ -56,10 +58,8 @@ POISON: dict[str, tuple[Callable[[], Incoming], Reason]] = {
 
 
 def outcome() -> Message:
-    from streams.facts import decided, fact_of
-
-    fact = fact_of(envelope(), sealer=KEYS, at=NOON)
-    return decided(fact, Outcome.NOTED, lane=LANE, at=NOON)
+    ended = Ended(event_key="0" * 64, type="nightlight.heartbeat.v1", outcome=Outcome.NOTED)
+    return Decided(ended=(ended,), worker_lane=LANE, decided_at=NOON)
 
 
 @pytest.mark.parametrize(("poison", "reason"), POISON.values(), ids=POISON.keys())
@@ -84,10 +84,8 @@ async def test_an_event_that_cannot_be_handled_ends_as_a_dead_letter_under_its_o
 
     await house.loop().settle([moved()])
 
-    [ended] = house.topics.messages()
-    assert isinstance(ended, Decided)
-    assert (ended.outcome, ended.fact.event_key) == (Outcome.DEAD_LETTER, event_key(KEYS, "/police/met", "1"))
-    assert ended.fact.type == "nightlight.arrest.v1"
+    key = event_key(KEYS, "/police/met", "1")
+    assert house.ended() == [Ended(event_key=key, type="nightlight.arrest.v1", outcome=Outcome.DEAD_LETTER)]
 
 
 async def test_a_record_without_a_name_has_a_pointer_and_no_outcome() -> None:
@@ -174,9 +172,7 @@ async def test_a_database_outage_buries_nothing_and_the_message_goes_through_whe
     house.book.problem = None
     await asyncio.wait_for(staying, 2)
 
-    [ended] = house.topics.messages()
-    assert isinstance(ended, Decided)
-    assert ended.outcome is Outcome.PAGED
+    assert [ended.outcome for ended in house.ended()] == [Outcome.PAGED]
 
 
 async def test_staying_on_a_message_is_known_to_the_watchdog_as_waiting_and_not_as_settled() -> None:
@@ -277,6 +273,58 @@ async def test_a_decision_is_counted_and_timed_once() -> None:
     }
     assert counted == {"page": 1, "review": 0, "none": 1}
     assert house.count("nightlight_received_to_matched_seconds_count", type="nightlight.arrest.v1") == 2
+
+
+async def test_what_ends_together_is_told_in_one_record_that_fits_whatever_the_line_holds() -> None:
+    house = House()
+    letters = [letter(arrest(STRANGER), id="x" * 300 + str(number), offset=number) for number in range(AT_ONCE)]
+
+    await house.loop().settle(letters)
+
+    [record] = house.topics.records
+    assert len({ended.event_key for ended in house.ended()}) == AT_ONCE
+    assert {ended.outcome for ended in house.ended()} == {Outcome.NOT_WATCHED}
+    assert len(record.value) < 200 * 1024
+
+
+async def test_what_is_found_among_many_has_a_record_of_its_own() -> None:
+    house = House()
+
+    await house.loop().settle([letter(arrest(STRANGER)), letter(id="2"), letter(arrest(STRANGER), id="3")])
+
+    assert [message.kind for message in house.topics.messages()] == ["moment-found", "decided"]
+    assert len(house.ended()) == 2
+
+
+async def test_each_message_has_the_whole_limit_however_many_there_are() -> None:
+    async def slow(said: Any) -> list[Result]:
+        await asyncio.sleep(0.06)
+        return [Ended(event_key=said.event_key, type=said.fact.type, outcome=Outcome.PAGED)]
+
+    house = House()
+    loop = house.loop(steps={MomentFound: slow}, limit=0.15)
+    await loop.settle([letter(offset=offset, id=str(offset)) for offset in range(4)])
+    found = [incoming(record, offset=offset) for offset, record in enumerate(house.topics.records)]
+    house.topics.records.clear()
+
+    await loop.settle(found)
+
+    assert len(house.topics.records) == 1
+    assert [ended.outcome for ended in house.ended()] == [Outcome.PAGED] * 4
+
+
+async def test_one_that_hangs_among_others_is_buried_alone() -> None:
+    async def hangs(said: Any) -> list[Result]:
+        if said.id == "2":
+            await asyncio.sleep(60)
+        return [Ended(event_key="0" * 64, type=said.type, outcome=Outcome.NOTED)]
+
+    house = House()
+
+    await house.loop(steps={type(arrest()): hangs}, limit=0.01).settle([letter(), letter(id="2"), letter(id="3")])
+
+    assert [pointer.reason for pointer in house.topics.pointers()] == [Reason.TOO_SLOW]
+    assert [ended.outcome for ended in house.ended()] == [Outcome.NOTED, Outcome.DEAD_LETTER, Outcome.NOTED]
 
 
 async def test_a_stop_in_the_middle_of_a_step_is_not_mistaken_for_an_end() -> None:

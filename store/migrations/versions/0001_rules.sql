@@ -19,6 +19,13 @@ END $$;
 CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER audit_is_never_emptied BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- The chain's last entry, held for the caller until the transaction ends. One round trip for the lock and the look, because
+-- each statement in here sees what is newest: outside, the look would have to wait for a statement of its own.
+CREATE FUNCTION hold_audit() RETURNS TABLE (entry bigint, hash bytea) LANGUAGE plpgsql VOLATILE AS $$ BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('audit/chain', 0));
+    RETURN QUERY SELECT audit.entry, audit.hash FROM audit ORDER BY audit.entry DESC LIMIT 1;
+END $$;
+
 -- A state never moves backwards: the same table as schemas.pages.NEXT_STATES, and a test holds them together.
 CREATE FUNCTION page_moves_forward() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF OLD.state = NEW.state THEN RETURN NEW; END IF;
@@ -48,11 +55,13 @@ END $$;
 CREATE TRIGGER attempt_moves_forward BEFORE UPDATE OF state ON attempts FOR EACH ROW EXECUTE FUNCTION attempt_moves_forward();
 
 -- Whoever waits is woken: the pager by a due attempt or an earlier step, the workers by a change of the list.
+-- A claim tells nobody: transactions that notify commit one after the other, and nobody waits for this one.
 CREATE FUNCTION wake() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    PERFORM pg_notify(TG_ARGV[0], '');
+    PERFORM pg_notify(TG_ARGV[0], coalesce(TG_ARGV[1], ''));
     RETURN NULL;
 END $$;
-CREATE TRIGGER attempt_written AFTER INSERT ON attempts FOR EACH STATEMENT EXECUTE FUNCTION wake('nightlight_pages');
-CREATE TRIGGER attempt_settled AFTER UPDATE OF state, passed_at ON attempts FOR EACH STATEMENT EXECUTE FUNCTION wake('nightlight_pages');
+CREATE TRIGGER attempt_written AFTER INSERT ON attempts FOR EACH STATEMENT EXECUTE FUNCTION wake('nightlight_pages', 'due');
+CREATE TRIGGER attempt_settled AFTER UPDATE OF state, passed_at ON attempts FOR EACH ROW
+    WHEN (NEW.state <> 'sending' OR NEW.passed_at IS NOT NULL) EXECUTE FUNCTION wake('nightlight_pages');
 CREATE TRIGGER page_changed AFTER INSERT OR UPDATE OF state, next_step_at ON pages FOR EACH STATEMENT EXECUTE FUNCTION wake('nightlight_pages');
 CREATE TRIGGER children_changed AFTER INSERT ON children_changes FOR EACH STATEMENT EXECUTE FUNCTION wake('nightlight_children');
