@@ -38,7 +38,7 @@ from schemas.metrics import Metrics
 from schemas.pages import Channel
 from schemas.settings import Settings
 from schemas.web import service, serving_in_thread
-from store import escalating, expiry, sending
+from store import escalating, expiry, unsettled
 from store.database import connect
 
 TICK = 1.0
@@ -123,14 +123,14 @@ class Pager:
     async def _settle_silence(self) -> None:
         now = self._clock()
         async with self._sender.by_statement.connect() as connection:
-            await sending.give_up_waiting(connection, at=now)
-            lost = await sending.unknown(connection, patience=DEADLINE, at=now)
+            await unsettled.give_up_waiting(connection, at=now)
+            lost = await unsettled.unknown(connection, patience=DEADLINE, at=now)
         for one in lost:
             if one.attempt not in self._looking_up:
                 self._looking_up.add(one.attempt)
                 self._start(self._look_up(one))
 
-    async def _look_up(self, one: sending.Unknown) -> None:
+    async def _look_up(self, one: unsettled.Unknown) -> None:
         try:
             await self._sender.resolve(one)
         finally:

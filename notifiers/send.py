@@ -24,9 +24,10 @@ from schemas.kinds import BY_TYPE
 from schemas.logs import logger
 from schemas.metrics import Metrics
 from schemas.pages import Channel
-from store import sending
+from store import sending, unsettled
 from store.receipts import Receipt
-from store.sending import Claimed, Sent, Unknown
+from store.sending import Claimed, Sent
+from store.unsettled import Unknown
 
 DEADLINE = timedelta(seconds=8)
 """From the claim: 5 s for the provider's answer, and 3 s for a receipt that comes instead of it."""
@@ -106,7 +107,7 @@ class Sender:
             await self._settle_sent(receipt, channel, "", "")
             return
         async with self.engine.begin() as connection:
-            again = await sending.try_again(connection, lost.attempt, at=self.clock())
+            again = await unsettled.try_again(connection, lost.attempt, at=self.clock())
         logger().warning("attempt-unknown", attempt=str(lost.attempt), outcome="tried-again" if again else "left")
 
     def _notifier(self, one: Claimed) -> Notifier:
@@ -178,7 +179,7 @@ class Sender:
                 at=now,
             )
             if one.try_ == 1 and not problem.permanent:
-                await sending.try_again(connection, one.attempt, at=now + PAUSE)
+                await unsettled.try_again(connection, one.attempt, at=now + PAUSE)
         self._count(one.channel, provider, "failed")
         logger().warning("attempt-failed", **words)
 

@@ -8,7 +8,7 @@ give a connection that commits each statement.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -30,9 +30,6 @@ COMES_BEFORE: Final[dict[AttemptState, tuple[AttemptState, ...]]] = {
     AttemptState.DROPPED: (AttemptState.PENDING,),
 }
 """From where an attempt may come to a state. Anything else heard of it is late: kept as a receipt, and changes nothing."""
-
-STALE: Final = timedelta(hours=1)
-"""After this an unknown outcome is left alone: the page has long moved on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ async def add(
         "state": AttemptState.PENDING,
         "due_at": at,
     }
-    return await _insert(connection, row)
+    return await insert_new(connection, row)
 
 
 # One statement, so one round trip: on a busy machine each of them waits for its turn. Each part takes what it needs from
@@ -212,64 +209,6 @@ async def shorten(connection: AsyncConnection, attempt: UUID, *, deadline: datet
     await connection.execute(update(attempts).where(waiting).values(deadline_at=deadline))
 
 
-_GIVE_UP: Final = text("""
-    UPDATE attempts SET state = 'unknown', settled_at = :at, reason = 'no-answer'
-    WHERE attempt IN (
-        SELECT attempt FROM attempts WHERE state = 'sending' AND deadline_at <= :at FOR UPDATE SKIP LOCKED
-    )
-""")
-
-
-async def give_up_waiting(connection: AsyncConnection, *, at: datetime) -> int:
-    """Whatever is still sending past its deadline is unknown. Returns how many."""
-    return (await connection.execute(_GIVE_UP, {"at": at})).rowcount
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """An attempt whose outcome is not known, to be looked up at the provider or tried again.
-
-    `since` is before it was claimed; `known` are the provider's ids of the person's other texts.
-    """
-
-    attempt: UUID
-    mobile: str
-    reference: str | None
-    since: datetime
-    known: frozenset[str]
-
-
-_UNKNOWN: Final = text("""
-    SELECT one.attempt, mobile, reference, one.deadline_at,
-        (SELECT array_agg(provider_id) FROM attempts WHERE person = one.person AND provider_id IS NOT NULL)
-    FROM attempts AS one JOIN responders USING (person) LEFT JOIN pages ON pages.page = one.page
-    WHERE one.state = 'unknown' AND one.try = 1 AND one.settled_at > :since AND NOT EXISTS (
-        SELECT FROM attempts AS again
-        WHERE again.page IS NOT DISTINCT FROM one.page
-            AND (again.purpose, again.step, again.round, again.person, again.channel)
-                = (one.purpose, one.step, one.round, one.person, one.channel)
-            AND again.try = 2
-    )
-""")
-
-
-async def unknown(connection: AsyncConnection, *, patience: timedelta, at: datetime) -> list[Unknown]:
-    """First tries without a known outcome that nobody has tried again yet. `patience` is how long a claim lasts at most."""
-    return [
-        Unknown(attempt, mobile, reference, deadline - patience, frozenset(ids or ()))
-        for attempt, mobile, reference, deadline, ids in await connection.execute(_UNKNOWN, {"since": at - STALE})
-    ]
-
-
-async def try_again(connection: AsyncConnection, attempt: UUID, *, at: datetime) -> bool:
-    """Write its second and last try, due at `at`; False if there is one."""
-    row = (await connection.execute(select(attempts).where(attempts.c.attempt == attempt))).mappings().one()
-    same = {name: row[name] for name in _SAME}
-    number = uuid5(NAMESPACE, f"again/{attempt}")
-    values = {**same, "attempt": number, "try": 2, "due_at": at}
-    return await _insert(connection, {**values, "state": AttemptState.PENDING})
-
-
 async def hold_page_of(connection: AsyncConnection, attempt: UUID) -> None:
     """Lock the attempt's page before the attempt itself, as everybody does who writes both."""
     page = select(attempts.c.page).where(attempts.c.attempt == attempt).scalar_subquery()
@@ -287,7 +226,8 @@ async def clock_of(connection: AsyncConnection, attempt: UUID, at: datetime) -> 
     return received_at
 
 
-async def _insert(connection: AsyncConnection, row: dict[str, Any]) -> bool:
+async def insert_new(connection: AsyncConnection, row: dict[str, Any]) -> bool:
+    """Write an attempt; False if it is there already."""
     done = await connection.execute(insert(attempts).values(row).on_conflict_do_nothing().returning(attempts.c.attempt))
     return done.first() is not None
 
@@ -314,6 +254,3 @@ def _claimed(row: Any, token: str, at: datetime) -> Claimed:
 
 def _wait_of(plan: Sequence[dict[str, Any]], step: int) -> float:
     return next((float(part["wait_seconds"]) for part in plan if part["step"] == step), 0)
-
-
-_SAME: Final = ("page", "team", "purpose", "step", "round", "person", "channel")

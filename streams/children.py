@@ -9,7 +9,6 @@ import queue
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 import store.children
 from schemas.child import WatchedChild
 from schemas.logs import logger
+from schemas.london import LONDON
 from schemas.moments import Decision
 from schemas.person import Person
 from schemas.sealing import SealBroken
@@ -25,7 +25,6 @@ from schemas.wire import Sealer
 from store.database import libpq_url
 from streams.clock import Clock
 
-LONDON = ZoneInfo("Europe/London")
 CHANNEL = "nightlight_children"
 POLL_SECONDS = 1.0
 AHEAD = 1000  # children unsealed but not yet indexed while loading: bounds the memory

@@ -24,7 +24,7 @@ from schemas.metrics import Metrics
 from schemas.pages import AttemptState, PageState, Purpose
 from schemas.sealing import Keyring
 from schemas.settings import Settings
-from store import answers, sending
+from store import answers, sending, unsettled
 from store import links as store_links
 from store.database import connect, libpq_url
 from store.moments import moments
@@ -180,11 +180,11 @@ async def test_past_its_deadline_an_attempt_is_unknown_and_is_tried_again_once(s
     [claimed] = await claim(story)
 
     async with story.engine.begin() as connection:
-        early = await sending.give_up_waiting(connection, at=DEADLINE - timedelta(seconds=1))
-        late = await sending.give_up_waiting(connection, at=DEADLINE)
-        [lost] = await sending.unknown(connection, patience=timedelta(seconds=8), at=DEADLINE)
-        again = [await sending.try_again(connection, lost.attempt, at=DEADLINE) for _ in range(2)]
-        still = await sending.unknown(connection, patience=timedelta(seconds=8), at=DEADLINE)
+        early = await unsettled.give_up_waiting(connection, at=DEADLINE - timedelta(seconds=1))
+        late = await unsettled.give_up_waiting(connection, at=DEADLINE)
+        [lost] = await unsettled.unknown(connection, patience=timedelta(seconds=8), at=DEADLINE)
+        again = [await unsettled.try_again(connection, lost.attempt, at=DEADLINE) for _ in range(2)]
+        still = await unsettled.unknown(connection, patience=timedelta(seconds=8), at=DEADLINE)
 
     assert (early, late, lost.attempt, lost.since, again, still) == (0, 1, claimed.attempt, NIGHT, [True, False], [])
     assert [(one.state, getattr(one, "try")) for one in await story.attempts(page)] == [("unknown", 1), ("pending", 2)]
@@ -236,7 +236,7 @@ async def hear(story: Night, attempt: UUID, page: UUID, word: str, number: int) 
             case "reply":
                 await sending.settle_sent(connection, attempt, provider="twilio", provider_id="SM1", at=now)
             case "silence":
-                await sending.give_up_waiting(connection, at=DEADLINE)
+                await unsettled.give_up_waiting(connection, at=DEADLINE)
             case "accept":
                 await answers.accept(connection, page, "ada", via="reply", at=now)
             case _:

@@ -3,9 +3,9 @@
 import re
 from datetime import date, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from schemas.identifiers.checked import Checked, Problem, misfit, tidy
+from schemas.london import LONDON
 
 _LETTERS: Final = "ZABCDEFGHJKLMNPQRTUVWXY"
 
@@ -90,5 +90,5 @@ def _check_letter(digits: str) -> str:
 def _full_year(year: str, today: date | None) -> str:
     if len(year) == 4:
         return year
-    this_year = (today or datetime.now(ZoneInfo("Europe/London"))).year
+    this_year = (today or datetime.now(LONDON)).year
     return f"20{year}" if int(year) <= this_year % 100 else f"19{year}"
