@@ -72,6 +72,30 @@ ENDS = (
     "worth",
 )
 LETTERS = "ABDEFGHJLNPQRSTUWXYZ"
+MIDDLES = (
+    "",
+    "an",
+    "ber",
+    "cas",
+    "dle",
+    "er",
+    "fin",
+    "gra",
+    "hol",
+    "ing",
+    "ka",
+    "lo",
+    "mer",
+    "nor",
+    "op",
+    "per",
+    "ros",
+    "ster",
+    "ti",
+    "ver",
+)
+GIVEN_ENDS = ("", "a", "an", "el", "en", "ette", "ia", "ie", "in", "ina", "is", "o", "on", "ora", "us")
+"""Some 7,000 family names and 300 given ones, evenly spread: fewer than England has, and without its few very common ones."""
 
 
 def nhs_number(serial: int) -> str | None:
@@ -91,8 +115,8 @@ def children(count: int, *, seed: int = 1, first: int = 0) -> Iterator[dict[str,
         serial += 1
         yield {
             "child_id": f"W-{first + number}",
-            "family_name": dice.choice(STARTS) + dice.choice(ENDS),
-            "given_name": dice.choice(GIVEN),
+            "family_name": dice.choice(STARTS) + dice.choice(MIDDLES) + dice.choice(ENDS),
+            "given_name": dice.choice(GIVEN) + dice.choice(GIVEN_ENDS),
             "date_of_birth": (date(2009, 1, 1) + timedelta(days=dice.randrange(2900))).isoformat(),
             "sex": dice.choice(("female", "male")),
             "postcode": f"{dice.choice('ENSW')}{dice.randrange(1, 20)} {dice.randrange(1, 9)}{dice.choice(LETTERS)}{dice.choice(LETTERS)}",
