@@ -12,7 +12,7 @@ setup: $(STAMP)  ## build .venv from the hash-pinned lock
 
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Nightlight needs Python 3.11 or newer: run 'make setup PYTHON=/path/to/python3.11'."; exit 1; }
-	@echo "Installing into .venv (about 20 s the first time) ..."
+	@echo "Installing into .venv (under a minute the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@rm -f .venv/installed-*
 	@$(BIN)/python -m pip install --quiet --require-hashes -r deploy/uv.lock.txt
