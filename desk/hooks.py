@@ -9,10 +9,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifiers import clocks, replies, settle
-from notifiers.clock import Clock
 from notifiers.replies import Incoming
 from notifiers.signature import is_signed, tokens_of
 from notifiers.twiml import say
+from schemas.base import Clock
 from schemas.logs import logger
 from schemas.metrics import Metrics
 from schemas.settings import Settings

@@ -27,12 +27,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifiers import escalate
 from notifiers.channel import Notifier
-from notifiers.clock import Clock
 from notifiers.gauges import Gauges
 from notifiers.send import DEADLINE, Sender
 from notifiers.sms import Twilio
 from notifiers.wake import Bell, Bells, listen
-from schemas.base import utc_now
+from schemas.base import Clock, utc_now
 from schemas.logs import logger
 from schemas.metrics import Metrics
 from schemas.pages import Channel

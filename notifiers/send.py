@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifiers import settle, texts
 from notifiers.channel import DeliveryError, Notifier, Reason
-from notifiers.clock import Clock
+from schemas.base import Clock
 from schemas.kinds import BY_TYPE
 from schemas.logs import logger
 from schemas.metrics import Metrics

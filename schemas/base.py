@@ -1,6 +1,7 @@
 """What every shape shares: unknown fields are refused, and an error never repeats a value."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -35,6 +36,10 @@ Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 Name = Annotated[str, StringConstraints(max_length=200)]
 """One name of a person or a place, as somebody typed it."""
+
+
+Clock = Callable[[], datetime]
+"""Where the time comes from: handed in, so that a test can hand in another."""
 
 
 def utc_now() -> datetime:

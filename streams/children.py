@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import store.children
+from schemas.base import Clock
 from schemas.child import WatchedChild
 from schemas.logs import logger
 from schemas.london import LONDON
@@ -23,7 +24,6 @@ from schemas.person import Person
 from schemas.sealing import SealBroken
 from schemas.wire import Sealer
 from store.database import libpq_url
-from streams.clock import Clock
 
 CHANNEL = "nightlight_children"
 POLL_SECONDS = 1.0

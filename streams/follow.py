@@ -1,10 +1,10 @@
 """More of something already told: a release, a discharge, found, cancelled; and the beat of a feed that has nothing to say."""
 
+from schemas.base import Clock
 from schemas.envelope import Envelope
 from schemas.events import EventCancelled
 from schemas.moments import FollowedUp, Outcome
 from schemas.wire import Sealer, event_key
-from streams.clock import Clock
 from streams.facts import Result, ended, fact_of
 
 

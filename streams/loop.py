@@ -7,12 +7,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
+from schemas.base import Clock
 from schemas.envelope import Envelope
 from schemas.logs import logger
 from schemas.metrics import Metrics
 from schemas.moments import Decided, Ended, Lane, Message, MomentFound, ReviewAsked
 from schemas.wire import Record, Sealer, message_record
-from streams.clock import Clock
 from streams.facts import Result
 from streams.incoming import LANE, Incoming
 from streams.pipeline import Step

@@ -2,12 +2,12 @@
 
 from typing import Protocol
 
+from schemas.base import Clock
 from schemas.envelope import Envelope
 from schemas.events import AboutPerson, ChildAdmitted, IdentityChanged
 from schemas.moments import Decision, FollowedUp, Lane, MomentFound, Outcome, ReviewAsked
 from schemas.person import Person
 from schemas.wire import Sealer, event_key
-from streams.clock import Clock
 from streams.facts import Result, ended, fact_of
 
 DECEASED = "deceased: nobody is paged to a child who has died, a person decides"

@@ -4,9 +4,9 @@ from collections.abc import Awaitable
 from datetime import datetime
 from typing import Protocol
 
+from schemas.base import Clock
 from schemas.envelope import Mode
 from schemas.moments import AboutFact, Ended, FollowedUp, MomentFound, Outcome, ReviewAsked
-from streams.clock import Clock
 from streams.facts import Result
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -31,8 +31,8 @@ from store.database import connect
 from store.moments import facts, moments
 from store.pages import attempts, pages
 from store.people import responders, shifts
+from tests.watch import Watch
 
-NIGHT = datetime(2026, 11, 21, 2, 14, tzinfo=UTC)
 HOME = "https://desk.nightlight.example"
 PASSWORD = "a lamp in the window"
 PAGE = UUID("5d1f0d0e-0000-4000-8000-000000000001")
@@ -54,20 +54,6 @@ ARREST = {
     "suite": "Wick Road custody suite",
     "arrested_at": "2026-11-21T02:06:00Z",
 }
-
-
-@dataclass
-class Watch:
-    """A clock that stands where it was put."""
-
-    now: datetime = NIGHT
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def later(self, **by: float) -> datetime:
-        self.now += timedelta(**by)
-        return self.now
 
 
 @dataclass

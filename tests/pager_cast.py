@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -31,8 +31,8 @@ from store.ids import references
 from store.moments import moments
 from store.pages import attempts, begin_step, pages
 from store.people import responders, shifts
+from tests.watch import NIGHT, Watch
 
-NIGHT = datetime(2026, 11, 21, 2, 14, tzinfo=UTC)
 ADA, BEN, MO, STRANGER = "+447700900001", "+447700900002", "+447700900003", "+447700900666"
 MOBILES = {"ada": ADA, "ben": BEN, "mo": MO}
 PLAN = (
@@ -40,20 +40,6 @@ PLAN = (
     Step(step=2, role=Role.BACKUP, channels=(Channel.SMS,), wait_seconds=120),
     Step(step=3, role=Role.MANAGER, channels=(Channel.SMS,), wait_seconds=300),
 )
-
-
-@dataclass
-class Watch:
-    """A clock that stands where it was put."""
-
-    now: datetime = NIGHT
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def later(self, **by: float) -> datetime:
-        self.now += timedelta(**by)
-        return self.now
 
 
 @dataclass

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from store import accounts, sessions
 from store.accounts import Refusal, Verdict
-from tests.desk_cast import NIGHT, PASSWORD, Desk, open_desk
+from tests.desk_cast import PASSWORD, Desk, open_desk
+from tests.watch import NIGHT
 
 
 @pytest.fixture

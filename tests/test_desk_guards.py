@@ -10,7 +10,8 @@ from starlette.datastructures import Headers
 
 from desk import guards
 from desk.throttle import Throttle
-from tests.desk_cast import HOME, NIGHT, PAGE, Desk, open_desk
+from tests.desk_cast import HOME, PAGE, Desk, open_desk
+from tests.watch import NIGHT
 
 OPEN_TO_ALL = {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/sign-in", "/static/{name}"}
 FOR_PHONES = "/p/{token}"
