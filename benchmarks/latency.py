@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
+import aiohttp
 import psycopg
 
 from benchmarks import floor, register
@@ -117,8 +117,8 @@ async def _send(home: House, watched: list[dict[str, Any]], rate: float, seconds
     strangers = register.children(int(rate * seconds) + 1, seed=int(rate), first=500_000)
     accepted: dict[str, float] = {}
     headers = {"Authorization": f"Bearer {home.keys['met-custody']}", "Content-Type": "application/cloudevents+json"}
-    limits = httpx2.Limits(max_connections=50)
-    async with httpx2.AsyncClient(headers=headers, limits=limits, timeout=30) as client:
+    # The lightest client at hand: it runs on the processors that are measured, and agencies' clients do not.
+    async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(30)) as client:
 
         async def one(number: int, person: dict[str, Any], *, about: bool) -> None:
             name = f"{rate:.0f}-{number}"
@@ -126,9 +126,9 @@ async def _send(home: House, watched: list[dict[str, Any]], rate: float, seconds
             data = {"custody_record": name, "force": "01", "suite": "Islington", "person": who}
             event = {"specversion": "1.0", "id": name, "source": "met-custody", "type": "nightlight.arrest.v1"}
             body = json.dumps({**event, "time": utc_now().isoformat(), "data": data})
-            answer = await client.post(f"{home.urls['gateway']}/v1/events", content=body)
-            if answer.status_code != 202:
-                raise RuntimeError(f"the gateway answered {answer.status_code}: {answer.text}")
+            async with client.post(f"{home.urls['gateway']}/v1/events", data=body) as answer:
+                if answer.status != 202:
+                    raise RuntimeError(f"the gateway answered {answer.status}: {await answer.text()}")
             if about:
                 accepted[name] = time.time()
 

@@ -7,6 +7,7 @@ acknowledged before its predecessor: what is not settled holds the whole line.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -22,13 +23,18 @@ Acknowledge = Callable[[], object]
 class Line:
     """Take records with `join`; `settle` gets them in order, all that wait, and what it has come back from is acknowledged."""
 
-    def __init__(self, settle: Settle, *, at_once: int = AT_ONCE, gather: float = 0.0) -> None:
-        """`gather`: seconds to let more records come when several wait already; one that is alone never waits."""
+    def __init__(self, settle: Settle, *, at_once: int = AT_ONCE, gather: float = 0.0, breath: float = 0.0) -> None:
+        """`gather`: seconds to let more records come when several wait already; one that is alone never waits.
+
+        `breath`: seconds that each waits before it is its turn, alone or not; a full line goes on at once.
+        """
         self._settle = settle
         self._gather = gather
+        self._breath = breath
         self._at_once = at_once
         self._waiting: deque[tuple[Incoming, Acknowledge]] = deque()
         self._something = asyncio.Event()
+        self._full = asyncio.Event()
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -48,14 +54,18 @@ class Line:
             await self._task
         self._waiting.append((letter, acknowledge))
         self._something.set()
+        if len(self._waiting) >= self._at_once:
+            self._full.set()
 
     async def _work(self) -> None:
         try:
             while True:
                 await self._something.wait()
-                if self._gather and 1 < len(self._waiting) < self._at_once:
-                    await asyncio.sleep(self._gather)
+                if pause := self._breath or (self._gather if len(self._waiting) > 1 else 0.0):
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._full.wait(), pause)
                 batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._at_once))]
+                self._full.clear()
                 self._room.set()
                 if not self._waiting:
                     self._something.clear()

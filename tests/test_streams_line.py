@@ -54,6 +54,34 @@ async def test_what_comes_while_others_are_settled_goes_together_and_in_order() 
     assert acked == [0, 1, 2, 3]
 
 
+async def test_a_line_that_stays_a_breath_behind_takes_what_came_meanwhile_along() -> None:
+    settling = Settling()
+    settling.go.set()
+    line = Line(settling, breath=0.05)
+    await line.join(record(0), lambda: None)
+    await asyncio.sleep(0.01)
+    await line.join(record(1), lambda: None)
+    assert settling.batches == []
+
+    await asyncio.sleep(0.1)
+
+    assert settling.batches == [[0, 1]]
+
+
+async def test_a_full_line_waits_for_no_breath() -> None:
+    settling, acked = Settling(), list[int]()
+    settling.go.set()
+    line = Line(settling, at_once=2, breath=30.0)
+
+    async with asyncio.timeout(5):
+        for offset in range(6):
+            await line.join(record(offset), lambda offset=offset: acked.append(offset))
+        while len(acked) < 6:
+            await asyncio.sleep(0.001)
+
+    assert acked == [0, 1, 2, 3, 4, 5]
+
+
 async def test_under_load_more_are_let_in_before_they_go_and_one_alone_never_waits() -> None:
     settling = Settling()
     settling.go.set()
