@@ -12,7 +12,11 @@ ChildId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=
 
 
 class WatchedChild(Shape):
-    """One entry of the list. Kept sealed; in the clear are only its id, authority, team and dates."""
+    """One entry of the list. Kept sealed; in the clear are only its id, authority, team and dates.
+
+    `former_...`: what updates have replaced, newest first (`store.formers`). An agency that has not heard of a move or of
+    a new name sends them still. Identifiers as (field, canonical value). No file may set them; removing the child ends them.
+    """
 
     child_id: ChildId
     authority: str
@@ -36,6 +40,16 @@ class WatchedChild(Shape):
     review_on: PlainDate = date.max
     expires_on: PlainDate = date.max
     approach: str = ""
+    former_family_names: tuple[Name, ...] = ()
+    former_given_names: tuple[Name, ...] = ()
+    former_postcodes: tuple[str, ...] = ()
+    former_identifiers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def has_formers(self) -> bool:
+        """Whether an update has replaced anything that an agency may still say."""
+        names = self.former_family_names or self.former_given_names
+        return bool(names or self.former_postcodes or self.former_identifiers)
 
     def in_force(self, today: date) -> bool:
         """Whether it may match. A passed review or expiry date stops it, and the manager is told (domain page, L1)."""

@@ -17,16 +17,19 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 LABELS: Final = {
     "feed": "the agency's feed; `unknown` for a caller without a good key",
     "type": "the CloudEvents type, as nightlight.arrest.v1",
-    "door": "the way in: http, mllp, fhir or inbox",
+    "door": "the way in: http, mllp, fhir, inbox or form",
     "reason": "why something was refused or buried, from a closed list",
     "lane": "what matching decided: page, review or none",
     "authority": "GSS code of the local authority",
-    "channel": "sms, voice, email or screen",
+    "channel": "sms, voice, email or webhook",
     "provider": "who carries the channel",
     "outcome": "how an attempt ended",
     "topic": "a Kafka topic",
+    "block": "of the matching index: what its key is made of",
+    "field": "of a person, from the closed list of identifiers",
     "invariant": "a promise that the auditor checks",
     "version": "of Nightlight",
+    "state": "of a phone: verified, unverified, changed, failing, unreachable or opted-out",
 }
 
 # A caller whose key we do not know has no feed. One name for all of them, or a stranger could mint labels.
@@ -97,8 +100,37 @@ class Metrics:
     build_info: Annotated[Gauge, Told("Always 1; the version that runs here", ("version",))]
     children_loaded: Annotated[Gauge, Told("Watched children in this worker's index")]
     children_age_seconds: Annotated[Gauge, Told("Since this worker's index was last known to agree with the database")]
+    children_unreadable: Annotated[Gauge, Told(
+        "Watched children whose seal does not open in this worker: they are not recognised")]
+    index_blocks_skipped: Annotated[Counter, Told(
+        "Blocks of the index too large to look through: who is found by nothing else is missed", ("block",))]
+    children_to_look_for: Annotated[Gauge, Told(
+        "Children added or changed who are still to be looked for in the events of the last 72 hours")]
+    events_rematched: Annotated[Counter, Told(
+        "Events of the last 72 hours found to be about a child added or changed since, and how each ended", ("outcome",))]
+    reviews_decided: Annotated[Counter, Told(
+        "Possible matches that a person has decided at the desk, and how", ("type", "outcome"))]
+    reviews_undecided: Annotated[Gauge, Told(
+        "Possible matches of the last 24 hours whose window ended before anybody decided", ("authority",))]
     probe_last_success_timestamp_seconds: Annotated[Gauge, Told(
         "When the synthetic child's round last succeeded; 0 is never")]
+    phones: Annotated[Gauge, Told("Phones on the rota of the next 14 days, by their state", ("state",))]
+    drills: Annotated[Counter, Told("Drills that are over, and how each ended; no real page is among them", ("outcome",))]
+    drill_seconds: Annotated[Histogram, Told("From a drill's first text until a person accepted", (), _ACCEPTED)]
+    auditor_last_run_timestamp_seconds: Annotated[Gauge, Told(
+        "When the auditor last went round, in this process; 0 is never, or another pager is the one that audits")]
+    replies: Annotated[Counter, Told("Replies from phones, and how each was understood", ("outcome",))]
+    messages_noted: Annotated[Counter, Told(
+        "Messages answered as taken of which no event was made, or whose id was used before, and why",
+        ("feed", "door", "reason"))]
+    identifiers_unusable: Annotated[Counter, Told(
+        "Identifiers that fail their check or are placeholders: set aside, and the event was taken", ("feed", "field"))]
+    feed_silent: Annotated[Gauge, Told("Whether a feed says nothing at an hour when it usually does: 1, or else 0", ("feed",))]
+    feed_agreement_ends_timestamp_seconds: Annotated[Gauge, Told(
+        "When a feed's sharing agreement ends: from then on a live house refuses it", ("feed",))]
+    door_connections: Annotated[Gauge, Told("Connections that are open at a door which keeps them", ("door",))]
+    worker_stalled_seconds: Annotated[Gauge, Told(
+        "For how long a partition with something in it has settled nothing; 0 while all move")]
     # fmt: on
 
     @classmethod
@@ -106,6 +138,7 @@ class Metrics:
         """Declare every metric in `registry`. Raises ValueError if the registry holds one of the names already."""
         made = cls(**{field: _declare(f"nightlight_{field}", *told, registry) for field, told in _all().items()})
         made.build_info.labels(version=version("nightlight")).set(1)
+        made.replies.labels(outcome="stranger")  # at 0, so that the first one is growth
         return made
 
     def start_at_zero(self, *, types: Iterable[str], authorities: Iterable[str]) -> None:

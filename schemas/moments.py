@@ -57,6 +57,10 @@ class Decision(Shape):
     model: str
 
 
+Marks = tuple[str, ...]
+"""Keyed hashes of who an event was about (`store.pairs`): enough to know them again, and no way back to a value."""
+
+
 class Fact(Shape):
     """An event without its person. Keys are HMACs: `event_key` of source and id, `subject_key` of what it happened to."""
 
@@ -73,11 +77,16 @@ class Fact(Shape):
 
 
 class Ended(Shape):
-    """How one event ended: which it was, of what type, and nothing more of it."""
+    """How one event ended: which it was, of what type, and nothing more of it.
+
+    `decision` is there where it was compared with a child and was not theirs: which children of the list came near, and
+    why it was none of them, in bits. Nothing of the person whom the event was about.
+    """
 
     event_key: str
     type: str
     outcome: Outcome
+    decision: Decision | None = None
 
 
 class Message(Shape):
@@ -108,13 +117,16 @@ class AboutFact(Message):
 
 
 class MomentFound(AboutFact):
-    """An event is about a watched child, and the matcher is sure."""
+    """An event is about a watched child, and the matcher is sure. `until`: when the window ends, if not its whole length from now."""
 
     topic: ClassVar[str] = MOMENTS
     kind: ClassVar[str] = "moment-found"
 
     child: str
     decision: Decision
+    marks: Marks = ()
+    list_version: int = 0
+    until: When | None = None
 
     @property
     def ordered_by(self) -> tuple[str, str]:
@@ -129,6 +141,8 @@ class ReviewAsked(AboutFact):
 
     person: Person
     decision: Decision
+    list_version: int = 0
+    until: When | None = None
 
 
 class FollowedUp(AboutFact):

@@ -30,11 +30,12 @@ class BirthDateIs(StrEnum):
 
 def _plain_date(value: Any) -> Any:
     """`YYYY-MM-DD` alone: a number or a time of day would be guessed at, and a guess is another child."""
-    if isinstance(value, date) or (isinstance(value, str) and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+    if isinstance(value, date) or (isinstance(value, str) and _DATE.fullmatch(value)):
         return value
     raise ValueError("write it as YYYY-MM-DD")
 
 
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _Written = Annotated[str, Field(json_schema_extra={"format": "date"})]
 PlainDate = Annotated[date, BeforeValidator(_plain_date, json_schema_input_type=_Written)]
 Identifier = Annotated[str, StringConstraints(max_length=64)]

@@ -30,9 +30,18 @@ CLOSED = {
 
 
 def service(
-    title: str, *, ready: Readiness, registry: CollectorRegistry, description: str = "", **kwargs: Any
+    title: str,
+    *,
+    ready: Readiness,
+    registry: CollectorRegistry,
+    description: str = "",
+    notes: Callable[[], list[str]] = list,
+    **kwargs: Any,
 ) -> FastAPI:
-    """A FastAPI app with /healthz, /readyz, /metrics, /openapi.json and /docs. The last loads nothing from elsewhere."""
+    """A FastAPI app with /healthz, /readyz, /metrics, /openapi.json and /docs. The last loads nothing from elsewhere.
+
+    `notes`: what is wrong and yet does not keep it from working, one sentence each.
+    """
     app = FastAPI(title=title, description=description, version="1", docs_url=None, redoc_url=None, **kwargs)
 
     @app.get("/healthz", tags=["operators"], summary="Is the process alive?")
@@ -47,7 +56,10 @@ def service(
     )
     async def readyz() -> JSONResponse:
         because = await ready()
-        return JSONResponse({"ready": not because, "because": because}, status_code=503 if because else 200)
+        said: dict[str, Any] = {"ready": not because, "because": because}
+        if noted := notes():
+            said["noted"] = noted
+        return JSONResponse(said, status_code=503 if because else 200)
 
     @app.get("/metrics", tags=["operators"], summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:

@@ -7,16 +7,40 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Column, ForeignKey, LargeBinary, Table, Text, delete, func, insert, select, update
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    LargeBinary,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import EVENTS
+from schemas.london import today
+from schemas.settings import Mode
 from store import audit
 from store.audit import What
 from store.columns import Instant, Words
 from store.database import TABLES, lock
-from store.rights import Agency, AgencyRefused, check_authorities, check_name, check_sources, check_types, expand
+from store.rights import (
+    Agency,
+    AgencyRefused,
+    Agreement,
+    check_authorities,
+    check_name,
+    check_sources,
+    check_types,
+    expand,
+)
 
 agencies = Table(
     "agencies",
@@ -27,6 +51,12 @@ agencies = Table(
     Column("authorities", Words, nullable=False),
     Column("added_at", Instant, nullable=False, server_default=func.now()),
     Column("last_seen_at", Instant),
+    Column("agreement", Text),
+    Column("agreement_starts", Date),
+    Column("agreement_ends", Date),
+    CheckConstraint("(agreement IS NULL) = (agreement_starts IS NULL)", name="agreement_has_a_start"),
+    CheckConstraint("(agreement IS NULL) = (agreement_ends IS NULL)", name="agreement_has_an_end"),
+    CheckConstraint("agreement_starts <= agreement_ends", name="agreement_has_a_length"),
 )
 
 agency_keys = Table(
@@ -71,6 +101,7 @@ class Listed:
     added_at: datetime
     last_seen_at: datetime | None
     key_ends: tuple[datetime, ...]
+    agreement: Agreement | None
 
 
 def digest(key: str) -> bytes:
@@ -133,7 +164,7 @@ async def rotate(
     Raises:
         AgencyRefused: there is no such agency.
     """
-    await _hold(connection, agency)
+    await hold(connection, agency)
     live = await _live_keys(connection, agency, at)
     for place, former in enumerate(live):
         ends_at = at if now or place > 0 else min(former.ends_at, at + OVERLAP)
@@ -152,7 +183,7 @@ async def revoke(connection: AsyncConnection, agency: str, *, at: datetime, who:
     Raises:
         AgencyRefused: there is no such agency.
     """
-    await _hold(connection, agency)
+    await hold(connection, agency)
     live = await _live_keys(connection, agency, at)
     await connection.execute(
         update(agency_keys).where(agency_keys.c.agency == agency, agency_keys.c.ends_at > at).values(ends_at=at)
@@ -177,19 +208,25 @@ async def listing(connection: AsyncConnection, *, at: datetime) -> list[Listed]:
             added_at=row.added_at,
             last_seen_at=row.last_seen_at,
             key_ends=tuple(sorted(ends.get(row.agency, ()), reverse=True)),
+            agreement=_agreement(row),
         )
         for row in await connection.execute(select(agencies).order_by(agencies.c.agency))
     ]
 
 
-async def keys_in_force(connection: AsyncConnection, *, at: datetime) -> list[Key]:
-    """Every key that is good at this instant, with whose it is: what a door needs to know."""
+async def keys_in_force(connection: AsyncConnection, *, at: datetime, mode: Mode = Mode.REHEARSAL) -> list[Key]:
+    """Every key that is good at this instant, with whose it is: what a door needs to know.
+
+    In a live house an agency without a sharing agreement in force is not `agreed`.
+    """
     held: dict[str, Agency] = {}
     keys = []
     for row in await connection.execute(
         select(agencies, agency_keys).join(agency_keys).where(agency_keys.c.ends_at > at)
     ):
-        whose = held.setdefault(row.agency, _agency(row))
+        agreement = _agreement(row)
+        agreed = mode is not Mode.LIVE or (agreement is not None and agreement.covers(today(at)))
+        whose = held.setdefault(row.agency, _agency(row, agreed=agreed))
         keys.append(Key(row.prefix, bytes(row.digest), row.ends_at, whose))
     return keys
 
@@ -201,7 +238,11 @@ async def seen(connection: AsyncConnection, times: dict[str, datetime]) -> None:
         await connection.execute(update(agencies).where(agencies.c.agency == agency).values(last_seen_at=latest))
 
 
-def _agency(row: Any) -> Agency:
+def _agreement(row: Any) -> Agreement | None:
+    return Agreement(row.agreement, row.agreement_starts, row.agreement_ends) if row.agreement else None
+
+
+def _agency(row: Any, *, agreed: bool) -> Agency:
     known = [name for name in row.types if name in EVENTS]  # a later version may have registered others
     return Agency(
         name=row.agency,
@@ -209,10 +250,12 @@ def _agency(row: Any) -> Agency:
         types=expand(known),
         authorities=frozenset(row.authorities),
         last_seen_at=row.last_seen_at,
+        agreed=agreed,
     )
 
 
-async def _hold(connection: AsyncConnection, agency: str) -> None:
+async def hold(connection: AsyncConnection, agency: str) -> None:
+    """Hold an agency until the transaction ends. Raises AgencyRefused if there is none."""
     await lock(connection, "agency", agency)
     found = await connection.execute(select(agencies.c.agency).where(agencies.c.agency == agency))
     if found.first() is None:

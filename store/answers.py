@@ -5,7 +5,7 @@ Locks in order: the moment (only to close), the page's row, its attempts, the au
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.pages import AttemptState, MomentState, PageState, Purpose
-from store import sending
-from store.audit import What, record
+from schemas.pages import CONTACT_WAITS, AttemptState, MomentState, PageState, Purpose, Reopened
+from store import reopening, sending
+from store.audit import Line, What, record, record_all
 from store.moments import moments
 from store.pages import attempts, pages
 
@@ -58,8 +58,10 @@ class Answered:
 async def accept(connection: AsyncConnection, page: UUID, person: str, *, via: str, at: datetime) -> Answered:
     """`person` takes it on. Of two at once one has ACCEPTED and the other is told TAKEN.
 
-    `via` is `reply`, `link`, `desk` or `call`. Everybody else who may have had a text is told that it is taken.
+    `via` is `reply`, `link`, `desk` or `call`. Everybody else who may have had a text is told that it is taken. From now
+    on there is a clock for contact; to accept once more, when that has been asked for, starts it anew.
     """
+    due = at + timedelta(seconds=CONTACT_WAITS.text)
     row = await _move(
         connection,
         page,
@@ -69,17 +71,25 @@ async def accept(connection: AsyncConnection, page: UUID, person: str, *, via: s
         accepted_at=at,
         accepted_by=person,
         accepted_via=via,
+        contact_due_at=due,
+        asked=0,
     )
     if row is None:
+        still = (pages.c.page == page) & (pages.c.accepted_by == person) & (pages.c.asked > 0)
+        await connection.execute(update(pages).where(still).values(asked=0, contact_due_at=due))
         return await _as_it_stands(connection, page, person)
     await tell_the_told(connection, page, Purpose.TAKEN, at=at, but=person)
     await record(connection, What.PAGE_ACCEPTED, who=person, about=f"page/{page}", at=at, detail={"via": via})
-    return _answered(Answer.ACCEPTED, row, since=row.sent_at, at=at)
+    # What went back to the team was answered once, and that was counted.
+    return _answered(Answer.ACCEPTED, row, since=None if row.reopened_at else row.sent_at, at=at)
 
 
 async def pass_on(connection: AsyncConnection, page: UUID, person: str, *, via: str, at: datetime) -> Answered:
-    """`person` cannot go: the pager tells the next one now. An accepted page is not passed on: it never opens again."""
+    """`person` cannot go: the pager tells the next one now. If they had accepted, the page goes back to the team."""
     row = (await connection.execute(select(pages).where(pages.c.page == page).with_for_update())).first()
+    if row is not None and row.state == PageState.ACCEPTED and row.accepted_by == person:
+        await record_all(connection, await _hand_back(connection, page, person, via=via, at=at))
+        return _answered(Answer.PASSED, row)
     if row is None or row.state != PageState.OPEN:
         return await _as_it_stands(connection, page, person)
     told = (attempts.c.page == page) & (attempts.c.person == person) & (attempts.c.purpose == Purpose.PAGE)
@@ -126,7 +136,13 @@ async def close(
 
 
 async def tell_the_told(
-    connection: AsyncConnection, page: UUID, purpose: Purpose, *, at: datetime, but: str | None = None
+    connection: AsyncConnection,
+    page: UUID,
+    purpose: Purpose,
+    *,
+    at: datetime,
+    but: str | None = None,
+    round: int = 1,  # noqa: A002 - the column's name
 ) -> int:
     """Queue a text of this purpose for everybody who may have had the page or has accepted it, but for one; returns how many.
 
@@ -138,8 +154,18 @@ async def tell_the_told(
     told |= {await connection.scalar(select(pages.c.accepted_by).where(pages.c.page == page))}
     others = sorted(told - {but, None})
     for person in others:
-        await sending.add(connection, page=page, purpose=purpose, person=person, at=at)
+        await sending.add(connection, page=page, purpose=purpose, person=person, at=at, round=round)
     return len(others)
+
+
+async def _hand_back(connection: AsyncConnection, page: UUID, person: str, *, via: str, at: datetime) -> list[Line]:
+    """Back to the team, and whoever hands it back is not asked again in the round that begins: they have just said so."""
+    lines = await reopening.reopen(connection, page, Reopened.HANDED_BACK, who=person, at=at) or []
+    mine = (attempts.c.page == page) & (attempts.c.person == person) & (attempts.c.purpose == Purpose.PAGE)
+    now = (attempts.c.round == pages.c.round) & (attempts.c.step == pages.c.step) & (pages.c.page == page)
+    spared = {"state": AttemptState.DROPPED, "settled_at": at, "reason": "handed-back", "passed_at": at}
+    await connection.execute(update(attempts).where(mine & now).values(**spared))
+    return [*lines, Line(What.PAGE_PASSED, person, f"page/{page}", at, {"via": via, "why": Reopened.HANDED_BACK})]
 
 
 async def _move(connection: AsyncConnection, page: UUID, now_in: tuple[PageState, ...], **values: Any) -> Any | None:

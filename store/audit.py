@@ -21,7 +21,7 @@ audit = Table(
     Column("at", Instant, nullable=False),
     Column("what", Text, nullable=False),
     Column("who", Text, nullable=False),
-    Column("about", Text, nullable=False),
+    Column("about", Text, nullable=False, index=True),
     Column("detail", Facts, nullable=False),
     Column("previous", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
@@ -47,15 +47,30 @@ class What(StrEnum):
     PAGE_ACCEPTED = "page-accepted"
     PAGE_PASSED = "page-passed"
     PAGE_STEPPED = "page-stepped"
+    PAGE_REOPENED = "page-reopened"
+    PAGE_REPEATED = "page-repeated"
+    CONTACT_ASKED = "contact-asked"
+    TIMELINE_EXPORTED = "timeline-exported"
     CONTACT_MADE = "contact-made"
     PAGE_CLOSED = "page-closed"
     NOBODY_ON_CALL = "nobody-on-call"
     PHONE_STOPPED = "phone-stopped"
     PHONE_STARTED = "phone-started"
+    PHONE_CODE_SENT = "phone-code-sent"
+    PHONE_VERIFIED = "phone-verified"
+    PHONE_TESTED = "phone-tested"
+    ROTA_CHANGED = "rota-changed"
+    ROTA_CHANGE_UNDONE = "rota-change-undone"
+    DUTY_CONFIRMED = "duty-confirmed"
+    DUTY_UNCONFIRMED = "duty-unconfirmed"
+    DRILL_BEGAN = "drill-began"
+    DRILL_ENDED = "drill-ended"
+    DRILLS_SCHEDULED = "drills-scheduled"
     CHILD_VIEWED = "child-viewed"
     CHILDREN_IMPORTED = "children-imported"
     CHILD_REMOVED = "child-removed"
     CHILD_ERASED = "child-erased"
+    SUBJECT_DISCLOSED = "subject-disclosed"
     CHILD_EXPIRED = "child-expired"
     RESPONDERS_IMPORTED = "responders-imported"
     ROTA_IMPORTED = "rota-imported"
@@ -63,6 +78,9 @@ class What(StrEnum):
     AGENCY_ADDED = "agency-added"
     AGENCY_KEY_MADE = "agency-key-made"
     AGENCY_REVOKED = "agency-revoked"
+    AGENCY_AGREED = "agency-agreed"
+    SENDERS_IMPORTED = "senders-imported"
+    SENDER_REMOVED = "sender-removed"
     KEYRING_ROTATED = "keyring-rotated"
     ACCOUNT_MADE = "account-made"
     SIGNED_IN = "signed-in"
@@ -70,6 +88,11 @@ class What(StrEnum):
     SIGNED_OUT = "signed-out"
     DEAD_LETTER_REPLAYED = "dead-letter-replayed"
     REVIEW_DECIDED = "review-decided"
+    REVIEW_VIEWED = "review-viewed"
+    REVIEW_PAGED = "review-paged"
+    REVIEW_HANDED_ON = "review-handed-on"
+    REVIEW_REOPENED = "review-reopened"
+    MATCH_UNDONE = "match-undone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Page:
     page: UUID
     moment: UUID
     reference: str
+    possible: bool
     team: str
     authority: str
     type: str

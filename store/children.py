@@ -1,8 +1,9 @@
 """Watched children: the truth of the list, sealed, with a version for every change so that each worker can follow."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -24,11 +25,13 @@ from sqlalchemy import Sequence as Numbers
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.child import WatchedChild
+from schemas.sealing import SealBroken
 from schemas.wire import Sealer
-from store import audit
+from store import audit, pairs, scans
 from store.columns import Instant, Sealed
 from store.csvs import Findings
 from store.database import TABLES, lock
+from store.formers import remember
 from store.roster import Action, Change
 
 versions = Numbers("children_versions", metadata=TABLES)
@@ -38,7 +41,7 @@ children = Table(
     TABLES,
     Column("child", Text, primary_key=True),
     Column("authority", Text, nullable=False, index=True),
-    Column("team", Text, nullable=False),
+    Column("team", Text, nullable=False, index=True),
     Column("sealed", Sealed, nullable=False),
     Column("starts_on", Date, nullable=False),
     Column("review_on", Date, nullable=False, index=True),
@@ -125,21 +128,29 @@ async def latest_version(connection: AsyncConnection) -> int:
     return version or 0
 
 
-async def snapshot(connection: AsyncConnection, sealer: Sealer) -> AsyncIterator[tuple[str, WatchedChild]]:
-    """Every child on the list, in force or not, streamed. Raises SealBroken: a list that cannot be read is not half a list."""
+Broken = Callable[[str], None]
+"""Told the id of each child whose seal does not open: they are left out, and the others are there."""
+
+
+async def snapshot(
+    connection: AsyncConnection, sealer: Sealer, *, broken: Broken | None = None
+) -> AsyncIterator[tuple[str, WatchedChild]]:
+    """Every child on the list, in force or not, streamed. Without `broken`, raises SealBroken at the first that does not open."""
     query = select(children.c.child, children.c.sealed)
     async with connection.stream(query, execution_options={"yield_per": AT_A_TIME}) as result:
         async for batch in result.partitions():
             for child, sealed in batch:
-                yield child, _open(sealer, child, sealed)
+                if (entry := _open_or_tell(sealer, child, sealed, broken)) is not None:
+                    yield child, entry
 
 
 async def changes_since(
-    connection: AsyncConnection, sealer: Sealer, version: int
+    connection: AsyncConnection, sealer: Sealer, version: int, *, broken: Broken | None = None
 ) -> list[tuple[int, str, WatchedChild | None]]:
-    """What changed after `version`, in order: the child as it is now, or None if it is no longer on the list.
+    """What changed after `version`, in order: the child as it is now, or None if it is no longer on the list, or cannot be
+    read and `broken` has been told.
 
-    Raises TooFarBehind, and SealBroken. A child that changed twice is told twice, the same both times.
+    Raises TooFarBehind, and without `broken` SealBroken. A child that changed twice is told twice, the same both times.
     """
     oldest: int | None = await connection.scalar(select(func.min(children_changes.c.version)))
     newer = select(children_changes.c.version, children_changes.c.child, children.c.sealed)
@@ -150,15 +161,18 @@ async def changes_since(
         raise TooFarBehind(f"changes after version {version} begin at {oldest}")
     changes: list[tuple[int, str, WatchedChild | None]] = []
     for number, child, sealed in rows:
-        changes.append((number, child, _open(sealer, child, sealed) if sealed else None))
+        changes.append((number, child, _open_or_tell(sealer, child, sealed, broken) if sealed else None))
         if len(changes) % AT_A_TIME == 0:
             await asyncio.sleep(0)  # an import of thousands: events are waiting meanwhile
     return changes
 
 
-async def find(connection: AsyncConnection, sealer: Sealer, child_id: str) -> WatchedChild | None:
+async def find(
+    connection: AsyncConnection, sealer: Sealer, child_id: str, *, broken: Broken | None = None
+) -> WatchedChild | None:
+    """One entry, or None if it is not on the list, or cannot be read and `broken` has been told. Else raises SealBroken."""
     sealed: bytes | None = await connection.scalar(select(children.c.sealed).where(children.c.child == child_id))
-    return _open(sealer, child_id, sealed) if sealed else None
+    return _open_or_tell(sealer, child_id, sealed, broken) if sealed else None
 
 
 async def listing(connection: AsyncConnection) -> list[Listed]:
@@ -188,16 +202,22 @@ async def difference(connection: AsyncConnection, changes: Sequence[Change]) -> 
 async def apply_import(
     connection: AsyncConnection, sealer: Sealer, changes: Sequence[Change], *, at: datetime, who: str
 ) -> Difference:
-    """Take all the rows, or raise BadFile and take none. Workers hear of it when the caller commits."""
+    """Take all the rows, or raise BadFile and take none. Workers hear of it when the caller commits.
+
+    What an update replaces is kept beside the new (`store.formers`), and whoever is added or changed is looked for in the
+    events of the last 72 hours (`store.scans`).
+    """
     await lock(connection, "children", "list")
     done = await difference(connection, changes)
+    changes = await _with_formers(connection, sealer, changes)
     numbers = await _take_versions(connection, len(changes))
     numbered = zip(changes, numbers, strict=True)
     rows = [_row(sealer, change.child, number) for change, number in numbered if change.child]
     for batch in _batches(rows):
         await connection.execute(PUT, {"at": at, **dict(zip(ROW, map(list, zip(*batch, strict=True)), strict=True))})
     for gone in _batches(done.removed):
-        await connection.execute(delete(children).where(children.c.child.in_(gone)))
+        await _forget(connection, gone)
+    await _follow(connection, sealer, changes, numbers, at)
     for start in range(0, len(changes), BATCH):
         ids = [change.child_id for change in changes[start : start + BATCH]]
         told = {"at": at, "version": numbers[start : start + BATCH], "child": ids}
@@ -214,8 +234,7 @@ async def apply_import(
 async def remove(connection: AsyncConnection, child_id: str, *, at: datetime, who: str, why: str) -> bool:
     """Take one child off the list: the row is deleted, and every worker forgets it. False if it was not on it."""
     await lock(connection, "children", "list")
-    gone = (await connection.execute(delete(children).where(children.c.child == child_id))).rowcount
-    if not gone:
+    if not await _forget(connection, [child_id]):
         return False
     (number,) = await _take_versions(connection, 1)
     await connection.execute(insert(children_changes).values(version=number, child=child_id, changed_at=at))
@@ -229,6 +248,43 @@ async def forget_changes(connection: AsyncConnection, at: datetime) -> None:
     newest = select(func.max(children_changes.c.version)).scalar_subquery()
     old = (children_changes.c.changed_at < at - KEPT) & (children_changes.c.version < newest)
     await connection.execute(delete(children_changes).where(old))
+
+
+async def _with_formers(connection: AsyncConnection, sealer: Sealer, changes: Sequence[Change]) -> list[Change]:
+    """The same rows, each update with what it replaces. An entry that cannot be read any more is replaced whole."""
+    before: dict[str, WatchedChild] = {}
+    for batch in _batches([change.child_id for change in changes if change.action is Action.UPDATE]):
+        rows = await connection.execute(select(children.c.child, children.c.sealed).where(children.c.child.in_(batch)))
+        for child, sealed in rows:
+            with contextlib.suppress(SealBroken, ValueError):
+                before[child] = _open(sealer, child, sealed)
+    return [
+        replace(change, child=remember(change.child, before[change.child_id]))
+        if change.child and change.child_id in before
+        else change
+        for change in changes
+    ]
+
+
+async def _follow(
+    connection: AsyncConnection, sealer: Sealer, changes: Sequence[Change], numbers: Sequence[int], at: datetime
+) -> None:
+    """What must be done for a child that is new or has changed, beside writing it down."""
+    wanted = [(change, number) for change, number in zip(changes, numbers, strict=True) if change.child]
+    for batch in _batches([(change.child_id, number) for change, number in wanted]):
+        await scans.ask(connection, batch, at=at)
+    for start in range(0, len(wanted), BATCH):
+        part = {change.child_id: change.child for change, _ in wanted[start : start + BATCH]}
+        for child_id in sorted(await pairs.having(connection, list(part))):
+            if entry := part[child_id]:
+                await pairs.follow_child(connection, sealer, entry, at=at)
+
+
+async def _forget(connection: AsyncConnection, gone: Sequence[str]) -> int:
+    """Off the list, with everything that is known for it alone. Returns how many were on it."""
+    await pairs.forget_children(connection, gone)
+    await scans.forget(connection, gone)
+    return (await connection.execute(delete(children).where(children.c.child.in_(gone)))).rowcount
 
 
 async def _take_versions(connection: AsyncConnection, count: int) -> list[int]:
@@ -252,6 +308,16 @@ def _row(sealer: Sealer, child: WatchedChild, version: int) -> tuple[Any, ...]:
 
 def _open(sealer: Sealer, child: str, sealed: bytes) -> WatchedChild:
     return WatchedChild.model_validate_json(sealer.open(sealed, place=_place(child)))
+
+
+def _open_or_tell(sealer: Sealer, child: str, sealed: bytes, broken: Broken | None) -> WatchedChild | None:
+    try:
+        return _open(sealer, child, sealed)
+    except (SealBroken, ValueError):
+        if broken is None:
+            raise
+        broken(child)
+        return None
 
 
 def _place(child: str) -> str:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import or_, select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pages import AttemptState, Channel, PageState, Purpose, Step
+from store import sending
 from store.pages import attempts, pages
 
 SPENT: Final = (AttemptState.FAILED, AttemptState.UNDELIVERED, AttemptState.UNKNOWN)
@@ -79,6 +80,60 @@ async def hold(connection: AsyncConnection, page: UUID) -> tuple[OpenPage, list[
         Tried(person, Channel(channel), try_, AttemptState(state), due_at, sent_at, passed_at)
         for person, channel, try_, state, due_at, sent_at, passed_at in tried
     ]
+
+
+_UNCONTACTED: Final = text("""
+    SELECT page FROM pages AS mine
+    WHERE state = 'accepted' AND (contact_due_at <= :at OR asked > 0 AND EXISTS (
+        SELECT FROM attempts AS one
+        WHERE one.page = mine.page AND one.purpose = 'reminder' AND one.state IN ('failed', 'undelivered')
+            AND NOT EXISTS (
+                SELECT FROM attempts AS later
+                WHERE later.page = one.page AND later.purpose = 'reminder' AND later.due_at > one.due_at
+            )
+    ))
+    ORDER BY contact_due_at LIMIT :limit
+""")
+
+
+async def without_contact(connection: AsyncConnection, *, at: datetime, limit: int) -> list[UUID]:
+    """Accepted pages whose time for contact is over, or whose last question about it has reached nobody."""
+    return list((await connection.execute(_UNCONTACTED, {"at": at, "limit": limit})).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedPage:
+    """An accepted page as whoever asks about contact sees it. `asked`: how often they have."""
+
+    page: UUID
+    person: str
+    asked: int
+
+
+async def hold_accepted(connection: AsyncConnection, page: UUID) -> AcceptedPage | None:
+    """Lock the page and read where it stands. None if it is no longer accepted, or another process has it in hand."""
+    mine = select(pages).where((pages.c.page == page) & (pages.c.state == PageState.ACCEPTED))
+    row = (await connection.execute(mine.with_for_update(skip_locked=True))).first()
+    return AcceptedPage(row.page, row.accepted_by, row.asked) if row else None
+
+
+async def ask_for_contact(
+    connection: AsyncConnection, page: AcceptedPage, channel: Channel, *, next_at: datetime, at: datetime
+) -> None:
+    """Ask whoever has accepted whether there is contact, by this channel; what comes after it is due at `next_at`."""
+    number = page.asked + 1
+    same = (attempts.c.page == page.page) & (attempts.c.purpose == Purpose.REMINDER) & (attempts.c.step == number)
+    times = await connection.scalar(select(func.max(attempts.c.round)).where(same)) or 0
+    about: dict[str, Any] = {
+        "page": page.page,
+        "purpose": Purpose.REMINDER,
+        "person": page.person,
+        "step": number,
+        "round": times + 1,
+    }
+    await sending.add(connection, **about, channel=channel, at=at)
+    mine = update(pages).where(pages.c.page == page.page)
+    await connection.execute(mine.values(asked=number, contact_due_at=next_at))
 
 
 async def mark_acted_on(connection: AsyncConnection, page: OpenPage, *, silent_since: datetime) -> None:

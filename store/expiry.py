@@ -3,19 +3,21 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Column, ColumnElement, func, select, update
+from sqlalchemy import Column, ColumnElement, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.kinds import DRILL, NO_CHILD
 from schemas.pages import Channel, MomentState, PageState, Purpose, Role
-from store import audit, children, sending
-from store.moments import forget_outcomes, moments, reviews
+from store import audit, children, feeds, sending, subjects
+from store.moments import forget_outcomes, forget_reviews, moments, reviews
 from store.pages import drop_pending, pages
 from store.people import on_call
 
 WHO = "pager"
+KEEP = timedelta(days=90)
 AT_ONCE = 100
 """Moments in one transaction; the rest come with the next round."""
 
@@ -50,6 +52,7 @@ class Gauges:
     moments_open: Counter[str]
     moments_unanswered: Counter[str]
     reviews_open: Counter[str]
+    reviews_undecided: Counter[str]  # whose window ended within the last day
 
 
 async def expire(connection: AsyncConnection, at: datetime) -> list[Ended]:
@@ -93,18 +96,35 @@ def lines(ended: Iterable[Ended], at: datetime) -> list[audit.Line]:
     return said
 
 
-async def purge(connection: AsyncConnection, at: datetime) -> None:
-    """Forget what is kept for a day: held follow-ups, remembered outcomes, changes of the list. Once an hour is enough."""
+async def purge(connection: AsyncConnection, at: datetime, *, keep: timedelta = KEEP) -> None:
+    """Forget what has been kept for its time; once an hour is enough.
+
+    For a day: held follow-ups, remembered outcomes, changes of the list. For three days: possible matches that were none.
+    For nine weeks: each feed's hours. For `keep`: what is over, with everything that hangs on it (domain page, L12).
+    """
     await forget_outcomes(connection, at)
+    await forget_reviews(connection, at)
     await children.forget_changes(connection, at)
+    await feeds.forget(connection, at)
+    await subjects.forget_ended(connection, before=at - keep)
 
 
-async def gauges(connection: AsyncConnection) -> Gauges:
-    """What is open now, by authority."""
+async def gauges(connection: AsyncConnection, at: datetime | None = None) -> Gauges:
+    """What is open now, by authority; drills are not among it."""
+    lately = (func.now() if at is None else literal(at)) - timedelta(days=1)
     return Gauges(
-        moments_open=await _count(connection, moments.c.authority, moments.c.state == MomentState.OPEN),
-        moments_unanswered=await _count(connection, pages.c.authority, pages.c.state == PageState.OPEN),
+        moments_open=await _count(
+            connection,
+            moments.c.authority,
+            (moments.c.state == MomentState.OPEN) & moments.c.child.not_like(f"{NO_CHILD}%"),
+        ),
+        moments_unanswered=await _count(
+            connection, pages.c.authority, (pages.c.state == PageState.OPEN) & (pages.c.type != DRILL)
+        ),
         reviews_open=await _count(connection, reviews.c.authority, reviews.c.state == "open"),
+        reviews_undecided=await _count(
+            connection, reviews.c.authority, (reviews.c.state == "expired") & (reviews.c.decided_at > lately)
+        ),
     )
 
 

@@ -13,8 +13,9 @@ from schemas.kinds import BY_TYPE
 from schemas.moments import Decision, Fact, FollowedUp, Lane, Outcome
 from schemas.pages import MomentState, PageState, Purpose
 from schemas.wire import Sealer
-from store import answers, audit, sending
+from store import answers, audit, corrections, sending
 from store.database import lock
+from store.ids import moment_id
 from store.moments import WHO, add_fact, facts, hold, known_outcome, moments, remember, reviews, settle_left
 from store.pages import drop_pending, pages
 
@@ -61,18 +62,44 @@ async def take_back(
     asked = (reviews.c.event_key == event_key) & (reviews.c.state == "open")
     ended = update(reviews).where(asked).values(state="withdrawn", decided_at=at, decided_by=WHO)
     reviewed = (await connection.execute(ended)).rowcount > 0
+    told, withdrawn = await take_back_facts(connection, event_key, at=at, unless=unless)
+    return reviewed or told, withdrawn
+
+
+async def take_back_facts(
+    connection: AsyncConnection, event_key: str, *, at: datetime, unless: str | None = None
+) -> tuple[bool, list[UUID]]:
+    """What was told of it, in whatever moment, but not if that is the child `unless`: whether there was anything, and the
+    pages withdrawn with it.
+    """
     told = select(facts.c.moment, moments.c.child).join(moments).where(facts.c.event_key == event_key)
-    row = (await connection.execute(told)).first()
-    if row is None or row.child == unless:
-        return reviewed or row is not None, []
-    await connection.execute(select(moments.c.moment).where(moments.c.moment == row.moment).with_for_update())
-    this = (facts.c.event_key == event_key) & facts.c.withdrawn_at.is_(None)
+    rows = (await connection.execute(told.order_by(facts.c.moment))).all()
+    withdrawn: list[UUID] = []
+    for row in rows:
+        if row.child != unless:
+            withdrawn += await _take_out(connection, event_key, row.moment, at)
+    return bool(rows), withdrawn
+
+
+async def unused(connection: AsyncConnection, child: str, event_key: str) -> UUID:
+    """The id of a new moment of the child that begins with this event: another one, where it was opened before and withdrawn."""
+    number = 0
+    while True:
+        moment = moment_id(child, f"{event_key}/{number}" if number else event_key)
+        if await connection.scalar(select(func.count()).select_from(moments).where(moments.c.moment == moment)) == 0:
+            return moment
+        number += 1
+
+
+async def _take_out(connection: AsyncConnection, event_key: str, moment: UUID, at: datetime) -> list[UUID]:
+    await connection.execute(select(moments.c.moment).where(moments.c.moment == moment).with_for_update())
+    this = (facts.c.event_key == event_key) & (facts.c.moment == moment) & facts.c.withdrawn_at.is_(None)
     await connection.execute(update(facts).where(this).values(withdrawn_at=at))
-    live = (facts.c.moment == row.moment) & facts.c.withdrawn_at.is_(None) & facts.c.type.in_(BY_TYPE)
+    live = (facts.c.moment == moment) & facts.c.withdrawn_at.is_(None) & facts.c.type.in_(BY_TYPE)
     if await connection.scalar(select(func.count()).select_from(facts).where(live)):
-        await settle_left(connection, row.moment)
-        return True, []
-    return True, await _withdraw(connection, row.moment, at)
+        await settle_left(connection, moment)
+        return []
+    return await withdraw(connection, moment, at)
 
 
 def lines(withdrawn: Iterable[UUID], why: str, at: datetime) -> list[audit.Line]:
@@ -87,16 +114,19 @@ async def _join(connection: AsyncConnection, sealer: Sealer, fact: Fact, at: dat
     if moment is None:
         await hold(connection, fact, fact.subject_key, Outcome.NOT_WATCHED, at=at)
         return Outcome.NOT_WATCHED
-    await connection.execute(select(moments.c.moment).where(moments.c.moment == moment).with_for_update())
+    held = select(moments.c.left_at).where(moments.c.moment == moment).with_for_update()
+    before = await connection.scalar(held)
     await add_fact(connection, sealer, moment, fact, UNMATCHED, Outcome.JOINED, at=at)
     await settle_left(connection, moment)
+    if before is None and await corrections.left_at(connection, moment):
+        await corrections.tell_left(connection, moment, at=at)
     detail: dict[str, Any] = {"event": fact.event_key, "type": fact.type, "feed": fact.feed}
     what, about = audit.What.FACT_JOINED, f"moment/{moment}"
     await audit.record(connection, what, who=WHO, about=about, at=at, detail=detail)
     return Outcome.JOINED
 
 
-async def _withdraw(connection: AsyncConnection, moment: UUID, at: datetime) -> list[UUID]:
+async def withdraw(connection: AsyncConnection, moment: UUID, at: datetime) -> list[UUID]:
     """End a moment of which nothing is left, if it is open: nothing more is sent, and who was told is told so."""
     still = (moments.c.moment == moment) & (moments.c.state == MomentState.OPEN)
     gone = update(moments).where(still).values(state=MomentState.WITHDRAWN, ended_at=at)

@@ -31,7 +31,8 @@ class Known:
     """`outcome`: how this event has ended already (a replay, the other lane). `taken_back`: it was cancelled before it
     came, or it has come out since that it is about another child. `left_at`: when the child had left the place that it
     tells of, if that was told before it. `watch`: the first of the children asked for who is in force; with them their
-    open moment, if there is one, and when its window ends.
+    open moment, if there is one, and when its window ends. `done`: a moment of theirs that told of the same attendance,
+    custody record or report, and that a worker has closed.
     """
 
     outcome: Outcome | None
@@ -40,6 +41,7 @@ class Known:
     watch: Watch | None
     moment: UUID | None
     window_ends_at: datetime | None
+    done: UUID | None = None
 
 
 # Built once, and asked once for each event: every round trip counts twice, once for each lane.
@@ -47,7 +49,7 @@ _CHILD, _CHILDREN = bindparam("about", type_=Text), bindparam("children", type_=
 _DAY = bindparam("day", type_=Date)
 
 _corrected = select(moments.c.child).join(facts).where(facts.c.event_key == held_follow_ups.c.event_key)
-_elsewhere = _corrected.scalar_subquery().is_distinct_from(_CHILD)
+_elsewhere = _corrected.order_by(facts.c.withdrawn_at.nulls_first()).limit(1).scalar_subquery().is_distinct_from(_CHILD)
 _takes_back = (held_follow_ups.c.type == EventCancelled.type) | _elsewhere
 _left = select(func.max(held_follow_ups.c.occurred_at)).where(held_follow_ups.c.about == bindparam("subject"))
 
@@ -59,6 +61,15 @@ _watch = (
     .limit(1)
     .subquery("watch")
 )
+_ended = moments.alias("ended")
+_done = (
+    select(_ended.c.moment)
+    .join(facts, facts.c.moment == _ended.c.moment)
+    .where((facts.c.subject_key == bindparam("subject")) & facts.c.withdrawn_at.is_(None))
+    .where((_ended.c.child == _watch.c.child) & (_ended.c.state == MomentState.CLOSED))
+    .limit(1)
+    .correlate(_watch)
+)
 _KNOWN = select(
     ENDED.label("outcome"),
     exists().where((held_follow_ups.c.about == EVENT) & _takes_back).label("taken_back"),
@@ -68,6 +79,7 @@ _KNOWN = select(
     _watch.c.team,
     moments.c.moment,
     moments.c.window_ends_at,
+    _done.scalar_subquery().label("done"),
 ).select_from(
     select(true())
     .subquery("one")
@@ -96,4 +108,4 @@ async def look_up(
     ).one()
     watch = Watch(row.child, row.authority, row.team) if row.child else None
     outcome = Outcome(row.outcome) if row.outcome else None
-    return Known(outcome, row.taken_back, row.left_at, watch, row.moment, row.window_ends_at)
+    return Known(outcome, row.taken_back, row.left_at, watch, row.moment, row.window_ends_at, row.done)

@@ -1,11 +1,14 @@
 """Moments and the facts they are made of: one open moment for a child, however many agencies tell it."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -29,7 +32,8 @@ from schemas.kinds import BY_TYPE
 from schemas.moments import Decision, Fact, Lane, Outcome
 from schemas.pages import MomentState
 from schemas.wire import Sealer
-from store.columns import Facts, Instant, Sealed, one_of
+from store import matches
+from store.columns import Facts, Instant, Sealed, Words, one_of
 from store.database import TABLES
 
 moments = Table(
@@ -54,8 +58,9 @@ moments = Table(
 facts = Table(
     "facts",
     TABLES,
+    # In two moments where it was first taken to be about another child: one of them withdrawn.
     Column("event_key", Text, primary_key=True),
-    Column("moment", Uuid, ForeignKey("moments.moment"), nullable=False, index=True),
+    Column("moment", Uuid, ForeignKey("moments.moment"), primary_key=True, index=True),
     Column("subject_key", Text, nullable=False, index=True),
     Column("type", Text, nullable=False),
     Column("feed", Text, nullable=False),
@@ -107,14 +112,21 @@ reviews = Table(
     Column("person", Sealed, nullable=False),
     Column("decision", Facts, nullable=False),
     Column("lane", Text, nullable=False),
+    Column("list_version", BigInteger, nullable=False, server_default=text("0")),
     Column("state", Text, nullable=False, server_default="open"),
     Column("asked_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    Column("pages_at", Instant),  # when the team is paged though nobody has decided; none once it was
+    Column("rejected", Words, nullable=False, server_default=text("'{}'")),  # children whom a team has said it is not
+    Column("asked_teams", Words, nullable=False, server_default=text("'{}'")),  # that said so, and handed it on
     Column("decided_at", Instant),
     Column("decided_by", Text),
+    Column("child", Text),  # who it is
+    Column("reason", Text),
     CheckConstraint(one_of("lane", Lane), name="lane_known"),
     CheckConstraint("state IN ('open', 'same', 'different', 'withdrawn', 'expired')", name="state_known"),
     CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided_has_a_time"),
+    CheckConstraint("(state = 'same') = (child IS NOT NULL)", name="the_same_as_somebody"),
     Index("ix_reviews_open", "authority", postgresql_where=text("state = 'open'")),
 )
 
@@ -122,6 +134,7 @@ WHO = "streams"
 """Who did it, in the audit chain, when no person did."""
 
 HELD_FOR = timedelta(days=1)
+REVIEWED_FOR = timedelta(days=3)
 
 
 # What follows is asked for every event. Built once: a statement that is the same object every time is compiled once.
@@ -130,7 +143,11 @@ _MOMENT = bindparam("in_moment", type_=Uuid)
 
 ENDED = func.coalesce(
     # The fact before the rest: a change of identity may be one, and be held for the event that it corrects as well.
-    select(facts.c.outcome).where(facts.c.event_key == EVENT).scalar_subquery(),
+    select(facts.c.outcome)
+    .where(facts.c.event_key == EVENT)
+    .order_by(facts.c.joined_at, facts.c.moment)
+    .limit(1)
+    .scalar_subquery(),
     select(literal(str(Outcome.REVIEW))).where(reviews.c.event_key == EVENT).scalar_subquery(),
     select(outcomes.c.outcome).where(outcomes.c.event_key == EVENT).scalar_subquery(),
     select(held_follow_ups.c.outcome).where(held_follow_ups.c.event_key == EVENT).scalar_subquery(),
@@ -139,9 +156,10 @@ ENDED = func.coalesce(
 
 _HOW_IT_ENDED = select(ENDED)
 _REMEMBER, _ADD_FACT, _HOLD = insert(outcomes), insert(facts), insert(held_follow_ups)
+_ADD_MATCHED = insert(facts).add_cte(matches.ADD.cte("linked"))
 # Their parameters are named apart: a moment and its first fact have columns of one name.
 _opened = {name: bindparam(f"opened_{name}", type_=column.type) for name, column in moments.c.items()}
-_OPEN = insert(facts).add_cte(insert(moments).values(_opened).cte("opened"))
+_OPEN = insert(facts).add_cte(insert(moments).values(_opened).cte("opened"), matches.ADD.cte("linked"))
 
 _live = (facts.c.moment == _MOMENT) & facts.c.withdrawn_at.is_(None)
 _told = select(facts.c.subject_key).where(_live & facts.c.type.in_(BY_TYPE)).distinct().subquery("told")
@@ -174,10 +192,13 @@ async def add_fact(
     decision: Decision,
     outcome: Outcome,
     *,
+    link: Mapping[str, Any] | None = None,
     at: datetime,
 ) -> None:
-    """Write down what an agency said, its details sealed, as part of this moment."""
-    await connection.execute(_ADD_FACT, _fact(sealer, moment, fact, decision, outcome, at))
+    """Write down what an agency said, its details sealed, as part of this moment; with whose event it was taken to be
+    (`link`, from `store.matches.row`), unless it only follows what was told before."""
+    row = _fact(sealer, moment, fact, decision, outcome, at)
+    await connection.execute(_ADD_MATCHED if link else _ADD_FACT, {**row, **(link or {})})
 
 
 async def open_moment(
@@ -191,9 +212,14 @@ async def open_moment(
     authority: str,
     team: str,
     left_at: datetime | None,
+    link: Mapping[str, Any],
+    until: datetime | None = None,
+    outcome: Outcome = Outcome.PAGED,
     at: datetime,
 ) -> None:
-    """A new moment with its first fact, in one statement. `left_at`: if it was told before that the child had left."""
+    """A new moment with its first fact and whose it is (`link`), in one statement. `left_at`: if it was told before that the
+    child had left. `until`: when its window ends, where that was decided before; `outcome`: how the event has ended.
+    """
     opened = {
         "moment": moment,
         "child": child,
@@ -201,12 +227,12 @@ async def open_moment(
         "team": team,
         "state": MomentState.OPEN,
         "opened_at": at,
-        "window_ends_at": at + BY_TYPE[fact.type].window,
+        "window_ends_at": until or at + BY_TYPE[fact.type].window,
         "left_at": left_at,
         "ended_at": None,
     }
-    first = _fact(sealer, moment, fact, decision, Outcome.PAGED, at)
-    await connection.execute(_OPEN, {**first, **{f"opened_{name}": value for name, value in opened.items()}})
+    first = _fact(sealer, moment, fact, decision, outcome, at)
+    await connection.execute(_OPEN, {**first, **link, **{f"opened_{name}": value for name, value in opened.items()}})
 
 
 async def hold(connection: AsyncConnection, fact: Fact, about: str, outcome: Outcome, *, at: datetime) -> None:
@@ -229,6 +255,14 @@ async def forget_outcomes(connection: AsyncConnection, at: datetime) -> None:
     await connection.execute(delete(outcomes).where(outcomes.c.decided_at < at - HELD_FOR))
 
 
+async def forget_reviews(connection: AsyncConnection, at: datetime) -> None:
+    """Purge possible matches that came to nothing, as soon as the events that they were about are gone from Kafka: whoever
+    they were about is not watched. What was decided stays, without them, in the audit chain and in the book of matches.
+    """
+    old = (reviews.c.asked_at < at - REVIEWED_FOR) & (reviews.c.decided_at < at - HELD_FOR)
+    await connection.execute(delete(reviews).where(old & reviews.c.state.in_(("different", "withdrawn", "expired"))))
+
+
 def _fact(
     sealer: Sealer, moment: UUID, fact: Fact, decision: Decision, outcome: Outcome, at: datetime
 ) -> dict[str, Any]:
@@ -242,7 +276,7 @@ def _fact(
     }
 
 
-def reasons(fact: Fact, decision: Decision, outcome: Outcome) -> dict[str, Any]:
+def reasons(fact: Fact, decision: Decision, outcome: StrEnum) -> dict[str, Any]:
     """What the audit chain keeps of a decision: the lane, the weights and the reasons, and no value of anybody."""
     kept = decision.model_dump(mode="json", include={"lane", "child", "candidates", "why", "model"})
     return {"type": fact.type, "feed": fact.feed, "outcome": outcome, **kept}

@@ -25,12 +25,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.pages import REFERENCE_LETTERS, AttemptState, Channel, PageState, Purpose, Step
+from schemas.pages import PAGELESS, REFERENCE_LETTERS, AttemptState, Channel, PageState, Purpose, Step
 from store import audit
 from store.columns import Facts, Instant, one_of
 from store.database import TABLES
 from store.ids import attempt_id, references
-from store.people import Responder, on_call
+from store.people import Responder, last_resort, on_call
 
 pages = Table(
     "pages",
@@ -38,9 +38,12 @@ pages = Table(
     Column("page", Uuid, primary_key=True),
     Column("moment", Uuid, ForeignKey("moments.moment"), nullable=False, index=True),
     Column("reference", Text, nullable=False),
+    Column("possible", Boolean, nullable=False, server_default=text("false")),  # nobody has yet decided who it is
     Column("team", Text, nullable=False),
     Column("authority", Text, nullable=False),
-    Column("type", Text, nullable=False),  # of the first fact: the label of every clock
+    Column(
+        "type", Text, nullable=False
+    ),  # of the gravest fact that was paged: the place in the text, and every clock's label
     Column("state", Text, nullable=False),
     Column("plan", Facts, nullable=False),
     Column("step", Integer, nullable=False),  # which of the plan, from 1
@@ -57,6 +60,13 @@ pages = Table(
     Column("ended_at", Instant),
     Column("accepted_by", Text, ForeignKey("responders.person")),
     Column("accepted_via", Text),
+    Column(
+        "contact_due_at", Instant
+    ),  # while accepted: when it is asked whether there is contact, or the team asked again
+    Column(
+        "asked", Integer, nullable=False, server_default=text("0")
+    ),  # how often that was asked: by text, then by voice
+    Column("reopened_at", Instant),
     UniqueConstraint("moment", "team"),
     CheckConstraint(f"reference ~ '^[{REFERENCE_LETTERS}]{{4}}$'", name="reference_has_no_look_alikes"),
     CheckConstraint(one_of("state", PageState), name="state_known"),
@@ -67,16 +77,18 @@ pages = Table(
     CheckConstraint("state <> 'contact' OR contact_at IS NOT NULL", name="contact_has_a_time"),
     CheckConstraint("(state IN ('closed', 'withdrawn', 'expired')) = (ended_at IS NOT NULL)", name="ended_has_a_time"),
     CheckConstraint("(accepted_at IS NULL) = (accepted_by IS NULL)", name="acceptance_is_whole"),
+    CheckConstraint("state <> 'accepted' OR contact_due_at IS NOT NULL", name="accepted_is_asked_about"),
     CheckConstraint("step >= 1 AND round >= 1", name="step_counts_from_one"),
     Index("ux_pages_live_reference", "reference", unique=True, postgresql_where=text("ended_at IS NULL")),
     Index("ix_pages_due", "next_step_at", postgresql_where=text("state = 'open'")),
+    Index("ix_pages_contact_due", "contact_due_at", postgresql_where=text("state = 'accepted'")),
 )
 
 attempts = Table(
     "attempts",
     TABLES,
     Column("attempt", Uuid, primary_key=True),
-    Column("page", Uuid, ForeignKey("pages.page"), index=True),  # none only where a phone has opted out
+    Column("page", Uuid, ForeignKey("pages.page"), index=True),  # none where it is about a phone or the rota
     Column("team", Text),  # only there: whose manager is told
     Column("purpose", Text, nullable=False),
     Column("step", Integer, nullable=False),
@@ -95,6 +107,7 @@ attempts = Table(
     Column("settled_at", Instant),
     Column("delivered_at", Instant),
     Column("passed_at", Instant),
+    Column("note", Text),  # what its text says besides: times of a shift, or the code for a phone
     Column(
         "acted_on", Boolean, nullable=False, server_default=text("false")
     ),  # a failure has already moved the page on
@@ -102,7 +115,8 @@ attempts = Table(
     CheckConstraint(one_of("state", AttemptState), name="state_known"),
     CheckConstraint(one_of("purpose", Purpose), name="purpose_known"),
     CheckConstraint(
-        f"(page IS NULL) = (purpose = '{Purpose.STOPPED}') AND (page IS NULL) = (team IS NOT NULL)",
+        f"(page IS NULL) = (purpose IN ({', '.join(repr(str(why)) for why in sorted(PAGELESS))}))"
+        " AND (page IS NULL) = (team IS NOT NULL)",
         name="has_a_page_or_a_team",
     ),
     CheckConstraint(one_of("channel", Channel), name="channel_known"),
@@ -117,8 +131,13 @@ attempts = Table(
         name="settled_has_a_time",
     ),
     Index("ix_attempts_due", "due_at", postgresql_where=text("state = 'pending'")),
+    Index("ix_attempts_settled_at", "settled_at"),
+    Index("ix_attempts_sent_at", "sent_at"),
     Index("ix_attempts_deadline", "deadline_at", postgresql_where=text("state = 'sending'")),
     Index("ix_attempts_provider_id", "provider", "provider_id"),
+    Index("ix_attempts_sent", "sent_at", postgresql_where=text("state = 'sent'")),
+    Index("ix_attempts_unknown", "settled_at", postgresql_where=text("state = 'unknown'")),
+    Index("ix_attempts_person", "person", "sent_at"),
 )
 
 links = Table(
@@ -165,7 +184,7 @@ async def open_page(
     `values` are its moment, team, authority, type and clocks. Returns what is to be written down besides its opening.
     """
     people = list(people)
-    reached = _reach(plan[0], people)
+    on_call_now = _reach(plan[0], people)
     row = {
         **values,
         "page": page,
@@ -174,40 +193,56 @@ async def open_page(
         "step": 1,
         "round": 1,
         "opened_at": at,
-        "next_step_at": at + _wait(plan, 1, reached),
+        "next_step_at": at + _wait(plan, 1, on_call_now),
     }
     await _open(connection, row)
+    reached = on_call_now or await _last_resort(connection, page, plan, 1, row["team"], at)
     await _tell(connection, page, 1, 1, reached, at)
     detail = {"step": 1, "round": 1, "role": plan[0].role, "team": row["team"]}
-    return [] if reached else [_nobody(page, detail, people, at)]
+    return [] if on_call_now else [_nobody(page, detail, people, at)]
 
 
 async def begin_step(connection: AsyncConnection, page: UUID, *, step: int, round: int, at: datetime) -> int:  # noqa: A002 - the column's name
     """Tell whoever is on call now for this step of the page's plan: one attempt each, by the first channel that reaches them.
 
     Sets when the next step is due: after the step's wait; at once if nobody is on call (15 s later for the last step,
-    which repeats). Returns how many attempts are now pending for it; 0 also if the page is no longer open. Writes its own
-    lines into the audit chain. The same step and round again writes no second attempt.
+    which repeats, and which then tells `last_resort` once in each of its waits). Returns how many attempts are now
+    pending for it; 0 also if the page is no longer open. Writes its own lines into the audit chain. The same step and
+    round again writes no second attempt.
     """
+    told, lines = await begin(connection, page, step=step, round=round, at=at)
+    await audit.record_all(connection, lines)
+    return told
+
+
+async def begin(
+    connection: AsyncConnection,
+    page: UUID,
+    *,
+    step: int,
+    round: int,  # noqa: A002 - the column's name
+    at: datetime,
+) -> tuple[int, list[audit.Line]]:
+    """As `begin_step`, and what there is to write down is the caller's to write: the chain is locked last."""
     row = (await connection.execute(_PAGE, {"this": page})).first()
     if row is None or row.state != PageState.OPEN:
-        return 0
+        return 0, []
     plan = [Step.model_validate(each) for each in row.plan]
     told = plan[step - 1]
     people = await on_call(connection, row.team, told.role, at)
-    reached = _reach(told, people)
+    on_call_now = _reach(told, people)
+    reached = on_call_now or await _last_resort(connection, page, plan, step, row.team, at)
     await _tell(connection, page, step, round, reached, at)
-    values = {"step": step, "round": round, "next_step_at": at + _wait(plan, step, reached)}
+    values = {"step": step, "round": round, "next_step_at": at + _wait(plan, step, on_call_now)}
     await connection.execute(_STEP, {"this": page, **values})
     detail = {"step": step, "round": round, "role": told.role, "team": row.team}
     lines = []
     if (step, round) != (1, 1):
         said = {**detail, "told": [person for person, _ in reached]}
         lines.append(audit.Line(audit.What.PAGE_STEPPED, WHO, f"page/{page}", at, said))
-    if not reached:
+    if not on_call_now:
         lines.append(_nobody(page, detail, people, at))
-    await audit.record_all(connection, lines)
-    return len(reached)
+    return len(reached), lines
 
 
 async def drop_pending(connection: AsyncConnection, page: UUID, *, at: datetime) -> None:
@@ -238,6 +273,19 @@ async def _tell(
 
 def _reach(told: Step, people: Iterable[Responder]) -> list[tuple[str, Channel]]:
     return [(who.person, channel) for who in people if (channel := who.first_of(told.channels))]
+
+
+async def _last_resort(
+    connection: AsyncConnection, page: UUID, plan: Sequence[Step], step: int, team: str, at: datetime
+) -> list[tuple[str, Channel]]:
+    """Nobody is on call for this step. If it is the last, others of the team are told, but not again within its wait."""
+    if step != len(plan):
+        return []
+    lately = at - timedelta(seconds=plan[-1].wait_seconds)
+    mine = (attempts.c.page == page) & (attempts.c.purpose == Purpose.PAGE) & (attempts.c.step == step)
+    if (await connection.execute(select(attempts.c.attempt).where(mine & (attempts.c.due_at > lately)))).first():
+        return []
+    return _reach(plan[-1], await last_resort(connection, team, at, plan[-1].channels))
 
 
 def _wait(plan: Sequence[Step], step: int, reached: Sequence[tuple[str, Channel]]) -> timedelta:

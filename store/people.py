@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    any_,
     bindparam,
     func,
     literal,
@@ -38,6 +39,7 @@ responders = Table(
     Column("email", Text),
     Column("teams", Words, nullable=False),
     Column("stopped_at", Instant),
+    Column("mobile_since", Instant),  # when it took the place of another number
     Column("changed_at", Instant, nullable=False, server_default=func.now()),
     # Judged when all is written: an import may let two people swap phones.
     UniqueConstraint("mobile", deferrable=True, initially="DEFERRED"),
@@ -69,6 +71,10 @@ steps = Table(
     CheckConstraint(one_of("role", Role), name="role_known"),
     CheckConstraint("wait_seconds > 0 AND step >= 1 AND cardinality(channels) >= 1", name="usable"),
 )
+
+
+NEAR = timedelta(days=14)
+"""A manager whose time is over, or has not begun, is still the one to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,30 @@ async def on_call(connection: AsyncConnection, team: str, role: Role, at: dateti
     """Who is on call at this instant, by id: a shift includes its start and not its end. Each once, however shifts overlap."""
     rows = await connection.execute(_ON_CALL, {"team": team, "role": role, "at": at})
     return [_responder(row) for row in rows.mappings()]
+
+
+_IN_ANY_ROLE = select(*_RESPONDER).where(responders.c.person.in_(select(shifts.c.person).where(_NOW)))
+_A_MANAGER = (shifts.c.team == _TEAM) & (shifts.c.role == str(Role.MANAGER))
+_NEAR = (shifts.c.starts <= _AT + NEAR) & (shifts.c.ends > _AT - NEAR)
+_MANAGERS = select(*_RESPONDER).where(responders.c.person.in_(select(shifts.c.person).where(_A_MANAGER & _NEAR)))
+_OF_THE_TEAM = select(*_RESPONDER).where(any_(responders.c.teams) == _TEAM)
+_LAST_RESORT = tuple(query.order_by(responders.c.person) for query in (_IN_ANY_ROLE, _MANAGERS, _OF_THE_TEAM))
+
+
+async def last_resort(
+    connection: AsyncConnection, team: str, at: datetime, channels: Iterable[Channel]
+) -> list[Responder]:
+    """Whom to tell when a plan has come to its end and nobody is on call there: a last step is never empty.
+
+    Whoever is on call for the team in any role; else who manages it within the fortnight before and after; else
+    everybody in it. The first of these of whom anybody can be reached by these channels; empty only if nobody can.
+    """
+    channels = tuple(channels)
+    for query in _LAST_RESORT:
+        rows = (await connection.execute(query, {"team": team, "at": at})).mappings().all()
+        if reached := [who for who in map(_responder, rows) if who.first_of(channels)]:
+            return reached
+    return []
 
 
 async def find_by_mobile(connection: AsyncConnection, mobile: str) -> Responder | None:

@@ -145,7 +145,8 @@ async def _attempt_of(connection: AsyncConnection, receipt: Receipt) -> Any | No
         attempts.c.provider_id == receipt.provider_id
     )
     if receipt.attempt is not None:
-        nameless = (attempts.c.attempt == receipt.attempt) & attempts.c.provider_id.is_(None)
+        asked = func.coalesce(attempts.c.provider, receipt.provider) == receipt.provider
+        nameless = (attempts.c.attempt == receipt.attempt) & attempts.c.provider_id.is_(None) & asked
         mine = or_(mine, nameless)
     columns = (attempts.c.attempt, attempts.c.page, attempts.c.purpose, pages.c.type, pages.c.authority)
     query = select(*columns).outerjoin(pages, pages.c.page == attempts.c.page).where(mine)

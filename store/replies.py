@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.kinds import DRILL
 from schemas.pages import AttemptState, PageState, Purpose
 from schemas.wire import Sealer
 from store.pages import attempts, pages
@@ -59,15 +60,19 @@ async def finish(
 
 
 class Standing:
-    """A page that somebody was told of, and how it stands for them."""
+    """A page that somebody was told of, and how it stands for them. `asked`: they have it, and were asked about contact."""
 
-    __slots__ = ("mine", "page", "reference", "state")
+    __slots__ = ("asked", "drill", "mine", "page", "reference", "state")
 
-    def __init__(self, page: UUID, reference: str, state: str, accepted_by: str | None, person: str) -> None:
+    def __init__(
+        self, page: UUID, reference: str, state: str, accepted_by: str | None, asked: int, type_: str, person: str
+    ) -> None:
         self.page = page
         self.reference = reference
         self.state = PageState(state)
         self.mine = accepted_by == person
+        self.drill = type_ == DRILL
+        self.asked = self.mine and self.state is PageState.ACCEPTED and asked > 0
 
 
 async def standing(connection: AsyncConnection, person: str, *, since: datetime) -> list[Standing]:
@@ -77,7 +82,7 @@ async def standing(connection: AsyncConnection, person: str, *, since: datetime)
     )
     recent = pages.c.page.in_(told) & (pages.c.ended_at.is_(None) | (pages.c.ended_at > since))
     query = (
-        select(pages.c.page, pages.c.reference, pages.c.state, pages.c.accepted_by)
+        select(pages.c.page, pages.c.reference, pages.c.state, pages.c.accepted_by, pages.c.asked, pages.c.type)
         .where(recent)
         .order_by(pages.c.opened_at.desc(), pages.c.page)
     )

@@ -119,6 +119,7 @@ async def apply(connection: AsyncConnection, entries: Sequence[Entry], *, at: da
         name: new[name] for name in ("name", "mobile", "email", "teams", "changed_at")
     }
     columns["stopped_at"] = case((responders.c.mobile == new.mobile, responders.c.stopped_at))
+    columns["mobile_since"] = case((responders.c.mobile == new.mobile, responders.c.mobile_since), else_=new.changed_at)
     rows = [{name: value for name, value in asdict(entry).items() if name != "line"} for entry in entries]
     await connection.execute(
         statement.on_conflict_do_update(index_elements=["person"], set_=columns),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from schemas.events import ALWAYS_ALLOWED, EVENTS, FOLLOWED_BY
@@ -29,6 +29,8 @@ class Agency:
     types: frozenset[str]
     authorities: frozenset[str]
     last_seen_at: datetime | None = None
+    agreed: bool = True
+    """Whether a sharing agreement is in force, or none is needed: a rehearsal shares nothing about anybody."""
 
     def owns(self, source: str) -> bool:
         """Whether a source is one that was registered, or a path below one."""
@@ -37,6 +39,18 @@ class Agency:
     def covers(self, authority: str | None) -> bool:
         """Whether it may speak of this authority. An event need not name one."""
         return authority is None or ANYWHERE in self.authorities or authority in self.authorities
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A sharing agreement: its id in the register of such, its first and its last day, London's dates (domain page, L14)."""
+
+    id: str
+    starts: date
+    ends: date
+
+    def covers(self, day: date) -> bool:
+        return self.starts <= day <= self.ends
 
 
 def expand(types: Iterable[str]) -> frozenset[str]:

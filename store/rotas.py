@@ -1,23 +1,36 @@
 """The CSV of shifts (contract section 6): who is on call when, in the wall time of Europe/London."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.london import LONDON
 from schemas.pages import Role
-from store import audit, csvs
+from store import audit, csvs, holes
 from store.csvs import Check, Findings, Refused
 from store.database import lock
+from store.holes import Time
+from store.layers import Duty, on_call, replan
 from store.people import responders, shifts
 from store.responders import PERSON, TEAM
 
 _WALL_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+
+AHEAD = timedelta(days=14)
+"""How far an import looks for times in which it would leave a team with nobody at all."""
+
+
+class LeavesNobody(Exception):
+    """An import would leave a team with nobody on call, in any role, where somebody was, or between its own shifts."""
+
+    def __init__(self, times: Sequence[str]) -> None:
+        self.times = tuple(times)
+        super().__init__("\n".join(times))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +105,57 @@ def read(data: bytes) -> list[Shift]:
     return found
 
 
-async def apply(connection: AsyncConnection, rota: Sequence[Shift], *, at: datetime, who: str) -> None:
+async def apply(
+    connection: AsyncConnection,
+    rota: Sequence[Shift],
+    *,
+    at: datetime,
+    who: str,
+    within: Time | None = None,
+    force: str | None = None,
+) -> list[str]:
     """Let this rota be the truth for its teams from its first start to its last end; before and after, nothing changes.
 
-    A shift that reaches out of that time keeps the part outside: an import never takes away somebody whom it says
-    nothing of. Raises BadFile: a person who is not known, or not of that team.
+    `within`: in this time instead, for a calendar that is the whole truth of it. A shift that reaches out of that time
+    keeps the part outside: an import never takes away somebody whom it says nothing of. Covers, swaps and overrides stay.
+
+    Returns one sentence for each time of the next 14 days in which still nobody is on call. Raises BadFile: a person who
+    is not known, or not of that team; LeavesNobody, unless `force` says why: what it makes worse, or leaves in its midst.
     """
     await lock(connection, "people", "all")
     await _know_everybody(connection, rota)
     teams = sorted({shift.team for shift in rota})
-    start, end = min(shift.starts for shift in rota), max(shift.ends for shift in rota)
-    overlapping = shifts.c.team.in_(teams) & (shifts.c.starts < end) & (shifts.c.ends > start)
-    replaced = (await connection.execute(delete(shifts).where(overlapping).returning(*_KEPT))).mappings()
-    kept = [part for row in replaced for part in _outside(row, start, end)]
-    new = [{"team": s.team, "person": s.person, "role": s.role, "starts": s.starts, "ends": s.ends} for s in rota]
-    await connection.execute(insert(shifts), new + kept)
+    start, end = within or (min(shift.starts for shift in rota), max(shift.ends for shift in rota))
+    near = (at, at + AHEAD)
+    worse: list[str] = []
+    left: list[str] = []
+    for team in teams:
+        before = await _covered(connection, team, near)
+        duties = [Duty(s.person, s.role, s.starts, s.ends) for s in rota if s.team == team]
+        await replan(connection, team, duties, start, end)
+        after = await _covered(connection, team, near)
+        made, stayed = holes.judge(before, after, near)
+        worse += [holes.nobody(team, hole) for hole in made]
+        left += [holes.nobody(team, hole) for hole in stayed]
+    if worse and not force:
+        raise LeavesNobody(worse)
     detail = {"count": len(rota), "teams": teams, "from": start.isoformat(), "to": end.isoformat()}
-    await audit.record(connection, audit.What.ROTA_IMPORTED, who=who, about="rota", at=at, detail=detail)
+    forced = {"forced": force, "nobody": worse} if worse else {}
+    await audit.record(connection, audit.What.ROTA_IMPORTED, who=who, about="rota", at=at, detail={**detail, **forced})
+    return [*worse, *left]
+
+
+async def _covered(connection: AsyncConnection, team: str, near: Time) -> list[Time]:
+    return [(duty.starts, duty.ends) for duty in await on_call(connection, team, *near)]
 
 
 async def show(connection: AsyncConnection, start: datetime, end: datetime) -> list[OnShift]:
     """Every shift in this time, by team, role in the order of escalation, and start. With `end` just after `start`: who is on call now."""
-    columns = (*_KEPT, responders.c.name, responders.c.stopped_at)
+    columns = (
+        *(shifts.c[name] for name in ("team", "person", "role", "starts", "ends")),
+        responders.c.name,
+        responders.c.stopped_at,
+    )
     query = select(*columns).join(responders).where((shifts.c.starts < end) & (shifts.c.ends > start))
     found = [
         OnShift(row.team, Role(row.role), row.person, row.name, row.starts, row.ends, row.stopped_at is None)
@@ -121,16 +163,6 @@ async def show(connection: AsyncConnection, start: datetime, end: datetime) -> l
     ]
     order = list(Role)
     return sorted(found, key=lambda shift: (shift.team, order.index(shift.role), shift.starts, shift.person))
-
-
-_KEPT = (shifts.c.team, shifts.c.person, shifts.c.role, shifts.c.starts, shifts.c.ends)
-
-
-def _outside(row: RowMapping, start: datetime, end: datetime) -> Iterator[dict[str, Any]]:
-    if row["starts"] < start:
-        yield {**row, "ends": start}
-    if row["ends"] > end:
-        yield {**row, "starts": end}
 
 
 async def _know_everybody(connection: AsyncConnection, rota: Sequence[Shift]) -> None:

@@ -1,6 +1,30 @@
 """Every table, for the migrations and for the test that they agree."""
 
-from store import accounts, agencies, audit, children, dead_letters, moments, pages, people, receipts, sessions
+from store import (
+    accounts,
+    agencies,
+    audit,
+    children,
+    dead_letters,
+    drills,
+    duties,
+    feeds,
+    inbox,
+    layers,
+    matches,
+    moments,
+    pages,
+    pairs,
+    people,
+    phones,
+    probing,
+    providers,
+    receipts,
+    scans,
+    senders,
+    sessions,
+    visits,
+)
 from store.database import TABLES
 
 __all__ = [
@@ -10,9 +34,22 @@ __all__ = [
     "audit",
     "children",
     "dead_letters",
+    "drills",
+    "duties",
+    "feeds",
+    "inbox",
+    "layers",
+    "matches",
     "moments",
     "pages",
+    "pairs",
     "people",
+    "phones",
+    "probing",
+    "providers",
     "receipts",
+    "scans",
+    "senders",
     "sessions",
+    "visits",
 ]

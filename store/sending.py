@@ -5,10 +5,12 @@ what is locked to the next claim. What is asked for every attempt is one stateme
 give a connection that commits each statement.
 """
 
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -36,7 +38,8 @@ COMES_BEFORE: Final[dict[AttemptState, tuple[AttemptState, ...]]] = {
 class Claimed:
     """An attempt that this sender alone may now send. `wait_seconds` is its step's; empty words where there is no page.
 
-    `token` opens the link in the text of a page; in other texts there is none.
+    `token` opens the link in the text of a page; in other texts there is none. `note` is what a text about a phone or the
+    rota says besides: the times of a shift, or a code.
     """
 
     attempt: UUID
@@ -54,6 +57,10 @@ class Claimed:
     authority: str
     wait_seconds: float
     token: str = field(repr=False)
+    note: str = field(default="", repr=False)
+    possible: bool = False
+    email: str | None = field(default=None, repr=False)
+    provider: str | None = None
 
 
 async def add(
@@ -68,6 +75,7 @@ async def add(
     step: int = 1,
     round: int = 1,  # noqa: A002 - the column's name
     channel: Channel = Channel.SMS,
+    note: str | None = None,
 ) -> bool:
     """Write a first try that is due at `at`; False if it is there already. Without a page it has a team, and `about` tells it apart."""
     row = {
@@ -82,6 +90,7 @@ async def add(
         "try": 1,
         "state": AttemptState.PENDING,
         "due_at": at,
+        "note": note,
     }
     return await insert_new(connection, row)
 
@@ -90,18 +99,21 @@ async def add(
 # the one before, and that is what holds the order of the locks: the attempts, then their pages.
 _CLAIM: Final = text("""
     WITH due AS (
-        SELECT attempt, page, purpose FROM attempts
-        WHERE state = 'pending' AND due_at <= :at
-        ORDER BY purpose <> 'page', due_at, attempt
+        SELECT attempt, page, purpose, due_at FROM attempts
+        WHERE state = 'pending' AND due_at <= :at AND channel <> ALL(CAST(:full AS text[]))
+        ORDER BY purpose <> 'page' OR page = ANY(ARRAY(
+            SELECT page FROM pages WHERE state = 'open' AND type = 'nightlight.drill.v1'
+        )), due_at, attempt
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
     ), held AS (
-        SELECT page, reference, team, type, authority, plan, state FROM pages
+        SELECT page, reference, team, type, authority, plan, state, possible FROM pages
         WHERE page IN (SELECT page FROM due)
         ORDER BY page
         FOR SHARE SKIP LOCKED
     ), taken AS (
-        SELECT due.attempt, reference, team, type, authority, plan, purpose = 'page' AND state <> 'open' AS moved_on
+        SELECT due.attempt, reference, team, type, authority, plan, possible, purpose = 'page' AND state <> 'open' AS moved_on,
+            row_number() OVER (ORDER BY purpose <> 'page' OR type = 'nightlight.drill.v1', due_at, attempt) AS place
         FROM due LEFT JOIN held ON held.page = due.page
         WHERE due.page IS NULL OR held.page IS NOT NULL
     ), marked AS (
@@ -109,20 +121,21 @@ _CLAIM: Final = text("""
             state = CASE WHEN moved_on THEN 'dropped' ELSE 'sending' END,
             deadline_at = CASE WHEN moved_on THEN NULL ELSE :deadline END,
             settled_at = CASE WHEN moved_on THEN :at END,
-            reason = CASE WHEN moved_on THEN 'page-moved-on' END
+            reason = CASE WHEN moved_on THEN 'page-moved-on' END,
+            provider = CASE WHEN NOT moved_on THEN
+                coalesce(one.provider, CAST(:drawn AS jsonb) -> one.channel ->> CAST(place - 1 AS int)) END
         FROM taken, responders
         WHERE one.attempt = taken.attempt AND responders.person = one.person
-        RETURNING one.attempt, one.page, one.purpose, one.step, one.try, one.person, one.channel, one.due_at, one.state,
+        RETURNING one.attempt, one.page, one.purpose, one.step, one.try, one.person, one.channel, one.due_at, one.state, one.note,
             coalesce(taken.team, one.team) AS team, taken.reference, taken.type, taken.authority, taken.plan,
-            responders.mobile, responders.stopped_at IS NOT NULL AS opted_out
-    ), numbered AS (
-        SELECT *, row_number() OVER (ORDER BY purpose <> 'page', due_at, attempt) AS place FROM marked
+            taken.possible,
+            one.provider, taken.place, responders.mobile, responders.email, responders.stopped_at IS NOT NULL AS opted_out
     ), linked AS (
         INSERT INTO links (digest, page, person, made_at)
-        SELECT (CAST(:digests AS bytea[]))[place], page, person, :at FROM numbered
-        WHERE state = 'sending' AND purpose = 'page'
+        SELECT (CAST(:digests AS bytea[]))[place], page, person, :at FROM marked
+        WHERE state = 'sending' AND purpose = 'page' AND channel <> 'webhook'
     )
-    SELECT * FROM numbered ORDER BY place
+    SELECT * FROM marked ORDER BY place
 """)
 
 
@@ -132,15 +145,21 @@ async def claim(
     at: datetime,
     deadline: datetime,
     limit: int,
+    full: Sequence[Channel] = (),
+    drawn: Mapping[Channel, Sequence[str]] = MappingProxyType({}),
     random: Callable[[int], bytes] = os.urandom,
 ) -> tuple[list[Claimed], int]:
-    """Take up to `limit` due attempts, pages first, mark them sending until `deadline`, and make the links of their texts.
+    """Take up to `limit` due attempts, pages first and drills after them, mark them sending until `deadline`, and make their links.
+
+    None of the channels in `full`; `drawn` has, for each channel, the provider of the first, the second … of them all. What
+    is tried again has its provider already.
 
     Returns those to send, and how many were dropped because their page is no longer open. A page that is being answered
     at this moment is left for the next claim: nobody is texted in the same instant in which somebody accepts.
     """
     tokens = [links.draw(random) for _ in range(limit)]
     given = {"at": at, "deadline": deadline, "limit": limit, "digests": [links.digest(token) for token in tokens]}
+    given |= {"full": list(full), "drawn": json.dumps({channel: list(names) for channel, names in drawn.items()})}
     rows = (await connection.execute(_CLAIM, given)).all()
     going = [row for row in rows if row.state == AttemptState.SENDING]
     return [_claimed(row, tokens[row.place - 1], at) for row in going], len(rows) - len(going)
@@ -248,7 +267,11 @@ def _claimed(row: Any, token: str, at: datetime) -> Claimed:
         type=row.type or "",
         authority=row.authority or "",
         wait_seconds=_wait_of(row.plan or (), row.step),
-        token=token if row.purpose == Purpose.PAGE else "",
+        token=token if row.purpose == Purpose.PAGE and row.channel != Channel.WEBHOOK else "",
+        note=row.note or "",
+        possible=bool(row.possible),
+        email=row.email,
+        provider=row.provider,
     )
 
 

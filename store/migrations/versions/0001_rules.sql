@@ -10,6 +10,7 @@ GRANT USAGE ON SCHEMA public TO nightlight_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO nightlight_app;
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO nightlight_app;
 REVOKE UPDATE, DELETE ON audit FROM nightlight_app;
+REVOKE UPDATE, DELETE ON provider_changes FROM nightlight_app;
 REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM nightlight_app;
 
 -- Not even the owner changes the chain by accident.
@@ -27,8 +28,13 @@ CREATE FUNCTION hold_audit() RETURNS TABLE (entry bigint, hash bytea) LANGUAGE p
 END $$;
 
 -- A state never moves backwards: the same table as schemas.pages.NEXT_STATES, and a test holds them together.
+-- A page that opens again says when: no slip of a statement takes an acceptance away.
 CREATE FUNCTION page_moves_forward() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF OLD.state = NEW.state THEN RETURN NEW; END IF;
+    IF OLD.state IN ('accepted', 'contact') AND NEW.state = 'open' AND NEW.reopened_at > coalesce(OLD.reopened_at, '-infinity')
+    THEN
+        RETURN NEW;
+    END IF;
     IF (OLD.state, NEW.state) NOT IN (
         ('open', 'accepted'), ('open', 'withdrawn'), ('open', 'expired'),
         ('accepted', 'contact'), ('accepted', 'closed'), ('accepted', 'withdrawn'), ('accepted', 'expired'),
@@ -65,3 +71,11 @@ CREATE TRIGGER attempt_settled AFTER UPDATE OF state, passed_at ON attempts FOR 
     WHEN (NEW.state <> 'sending' OR NEW.passed_at IS NOT NULL) EXECUTE FUNCTION wake('nightlight_pages');
 CREATE TRIGGER page_changed AFTER INSERT OR UPDATE OF state, next_step_at ON pages FOR EACH STATEMENT EXECUTE FUNCTION wake('nightlight_pages');
 CREATE TRIGGER children_changed AFTER INSERT ON children_changes FOR EACH STATEMENT EXECUTE FUNCTION wake('nightlight_children');
+
+-- A match is undone by one more row, never by a change. Rows leave only with the child whom they are about, when it is erased.
+REVOKE UPDATE, TRUNCATE ON matches FROM nightlight_app;
+CREATE FUNCTION refuse_other_match() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'a match is never changed: undo it with one more row';
+END $$;
+CREATE TRIGGER matches_are_never_changed BEFORE UPDATE ON matches FOR EACH ROW EXECUTE FUNCTION refuse_other_match();
+CREATE TRIGGER exclusion_written AFTER INSERT OR UPDATE ON exclusions FOR EACH STATEMENT EXECUTE FUNCTION wake('nightlight_children');
