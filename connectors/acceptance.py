@@ -20,8 +20,13 @@ def check_whose(told: Sequence[Told], agency: Agency) -> list[Known]:
     """Every event's attributes, and whether this agency may send it: all of them, or none.
 
     Raises:
-        Refused: 422 with what is wrong with attributes, or else 403.
+        Refused: 403 without a sharing agreement; 422 with what is wrong with attributes, or else 403.
     """
+    if not agency.agreed:
+        raise Refused(
+            Reason.NOT_AGREED,
+            "No sharing agreement with you is in force: the operator enters its id and dates with 'nightlight agencies agree'.",
+        )
     known: list[Known] = []
     problems: list[Finding] = []
     for one in told:

@@ -172,7 +172,8 @@ def _unwanted(attributes: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "subject", "leave it out: attributes travel in the clear, and a subject may name a person"
     if "data_base64" in attributes:
         yield "data_base64", "send `data`, as JSON"
-    others = [name for name in attributes if name not in (*Attributes.model_fields, "subject", "data_base64")]
+    ours = {*Attributes.model_fields, "subject", "data_base64"}
+    others = [name for name in attributes if name not in ours]
     if any(not re.fullmatch("[a-z0-9]{1,50}", name) or name == "data" for name in others):
         yield "", "an attribute's name is lower-case letters and digits alone"
     if any(not isinstance(attributes[name], (str, int, float, bool)) for name in others):

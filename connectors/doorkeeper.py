@@ -14,9 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from connectors.problems import Reason, Refused
+from connectors.tally import Tally
 from schemas.logs import logger
 from schemas.metrics import Metrics
-from store import agencies
+from schemas.settings import Mode
+from store import agencies, feeds
 from store.agencies import PREFIX, Key, digest
 from store.rights import Agency
 
@@ -61,7 +63,10 @@ class Doorkeeper:
         metrics: Metrics,
         clock: Callable[[], datetime],
         ticks: Callable[[], float] = monotonic,
+        mode: Mode = Mode.REHEARSAL,
     ) -> None:
+        self.tally = Tally(metrics)
+        self._mode = mode
         self._engine = engine
         self._metrics = metrics
         self._clock = clock
@@ -76,6 +81,17 @@ class Doorkeeper:
     def ready(self) -> bool:
         """Whether the keys have been read once: until then nobody can be told from anybody."""
         return self._keys is not None
+
+    @property
+    def agencies(self) -> dict[str, Agency]:
+        """Those with a key in force, by name: for the ways in that have no header to hold one. Empty until the keys were read."""
+        now = self._clock()
+        return {key.agency.name: key.agency for key in (self._keys or {}).values() if key.ends_at > now}
+
+    def holder(self, prefix: str) -> Agency | None:
+        """Whose key begins so, while it is in force: for a session that was begun with the whole of it."""
+        key = (self._keys or {}).get(prefix)
+        return key.agency if key and key.ends_at > self._clock() else None
 
     def recognise(self, authorization: str | None) -> Agency:
         """Whose key this header holds. Raises Refused (401; 503 until the keys have been read)."""
@@ -136,7 +152,7 @@ class Doorkeeper:
     async def refresh(self) -> None:
         """Read the keys in force now."""
         async with self._engine.connect() as connection:
-            self.know(await agencies.keys_in_force(connection, at=self._clock()))
+            self.know(await agencies.keys_in_force(connection, at=self._clock(), mode=self._mode))
 
     def know(self, keys: Iterable[Key]) -> None:
         """From now on these keys are the ones in force."""
@@ -146,12 +162,17 @@ class Doorkeeper:
                 self._show(agency.name, agency.last_seen_at)
 
     async def write(self) -> None:
-        """Write down who was seen since the last time."""
-        if not self._unwritten:
+        """Write down who was seen since the last time, and what was heard of them."""
+        times, heard = dict(self._unwritten), self.tally.take()
+        if not times and not heard:
             return
-        times = dict(self._unwritten)
-        async with self._engine.begin() as connection:
-            await agencies.seen(connection, times)
+        try:
+            async with self._engine.begin() as connection:
+                await agencies.seen(connection, times)
+                await feeds.note(connection, heard)
+        except (SQLAlchemyError, OSError):
+            self.tally.put_back(heard)
+            raise
         self._unwritten = dict(self._newer_than(times))
 
     def _newer_than(self, times: dict[str, datetime]) -> Iterator[tuple[str, datetime]]:

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
+from connectors.door import Door
 from connectors.doorkeeper import Doorkeeper
-from connectors.http import Door, build
+from connectors.http import build
 from connectors.publish import Publisher
 from connectors.topics import CannotReachKafka, Look
 from schemas.base import utc_now
@@ -61,11 +62,12 @@ async def run(settings: Settings) -> None:
     registry = CollectorRegistry()
     metrics = Metrics.build(registry)
     engine = connect(settings.need("database_url"))
-    publisher = Publisher(settings, KeyringFile(settings.keyring_path))
-    doorkeeper = Doorkeeper(engine, metrics, utc_now)
+    sealer = KeyringFile(settings.keyring_path)
+    publisher = Publisher(settings, sealer)
+    doorkeeper = Doorkeeper(engine, metrics, utc_now, mode=settings.mode)
     look = Look(settings)
     watch = KafkaWatch(look)
-    door = Door(doorkeeper, publisher, metrics, utc_now, settings.mode)
+    door = Door(doorkeeper, publisher, metrics, utc_now, settings.mode, sealer)
     app = build(door, ready=_readiness(doorkeeper, watch), registry=registry)
 
     loop = asyncio.get_running_loop()

@@ -47,6 +47,26 @@ OPERATION: Final[dict[str, Any]] = {
     "openapi_extra": {"security": [{KEY: []}]},
 }
 
+FHIR: Final = "application/fhir+json"
+_OUTCOME: Final = {FHIR: {"schema": {"$ref": f"{REFERENCE}OperationOutcome"}}}
+
+MESSAGE: Final[dict[str, Any]] = {
+    "status_code": 202,
+    "response_model": None,
+    "operation_id": "processMessage",
+    "summary": "Say what happened, as a FHIR R4 message",
+    "description": (
+        "A message Bundle with an Encounter of class EMER and its Patient, UK Core or plain R4: arrived, triaged, in-progress "
+        "and onleave are an arrival, finished is a departure, cancelled and entered-in-error take the arrival back. Other "
+        "encounters are taken, and nothing is done with them. The same encounter again is 202 again, and changes nothing."
+    ),
+    "responses": {
+        202: {"description": "Kafka has confirmed every event of the message", "content": _OUTCOME},
+        **{status: {**said, "content": _OUTCOME} for status, said in OPERATION["responses"].items() if status != 202},
+    },
+    "openapi_extra": {"security": [{KEY: []}]},
+}
+
 # A text without the character NUL, which PostgreSQL cannot keep; where one is required, with something in it.
 ANY_TEXT: Final = r"^[^\x00]*$"
 SOME_TEXT: Final = r"^[^\x00]*[^\s\x00][^\x00]*$"
@@ -63,6 +83,11 @@ def complete(app: FastAPI) -> None:
             parts["schemas"] = {**parts.get("schemas", {}), **schemas()}
             parts["securitySchemes"] = {KEY: {"type": "http", "scheme": "bearer", "bearerFormat": "nl_…"}}
             document["paths"]["/v1/events"]["post"].update(_request())
+            bundle = {"schema": {"$ref": f"{REFERENCE}MessageBundle"}}
+            document["paths"]["/fhir/$process-message"]["post"]["requestBody"] = {
+                "required": True,
+                "content": {FHIR: bundle, "application/json": bundle},
+            }
         return app.openapi_schema or document
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -81,7 +106,7 @@ def schemas() -> dict[str, Any]:
     shapes |= by_type
     shapes["Event"] = {"oneOf": [{"$ref": f"{REFERENCE}{name}"} for name in by_type]}
     shapes["Accepted"] = _accepted()
-    return shapes
+    return shapes | MESSAGES
 
 
 def _request() -> dict[str, Any]:
@@ -145,6 +170,62 @@ def _tighten(shape: Any) -> None:
         shape["pattern"] = SOME_TEXT if shape.get("minLength") else ANY_TEXT
     for one in shape.values():
         _tighten(one)
+
+
+_TEXT: Final = {"type": "string", "pattern": SOME_TEXT}
+MESSAGES: Final[dict[str, Any]] = {
+    "MessageBundle": {
+        "description": "A FHIR R4 message (hl7.org/fhir/R4/messaging.html). What is not named here may be there, and is passed over.",
+        "type": "object",
+        "required": ["resourceType", "type", "entry"],
+        "properties": {
+            "resourceType": {"const": "Bundle"},
+            "type": {"const": "message"},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "entry": {
+                "description": "A MessageHeader first, then in any order at least one Encounter, and its Patient.",
+                "type": "array",
+                "minItems": 2,
+                "maxItems": 500,
+                "items": {
+                    "type": "object",
+                    "required": ["resource"],
+                    "properties": {
+                        "fullUrl": _TEXT,
+                        "resource": {
+                            "type": "object",
+                            "required": ["resourceType"],
+                            "properties": {"resourceType": _TEXT, "id": _TEXT},
+                        },
+                    },
+                },
+            },
+        },
+    },
+    "OperationOutcome": {
+        "type": "object",
+        "required": ["resourceType", "issue"],
+        "properties": {
+            "resourceType": {"const": "OperationOutcome"},
+            "issue": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "object",
+                    "required": ["severity", "code", "diagnostics"],
+                    "properties": {
+                        "severity": {"enum": ["fatal", "error", "information"]},
+                        "code": {"type": "string"},
+                        "diagnostics": {"type": "string"},
+                        "expression": {"type": "array", "items": {"type": "string"}},
+                    },
+                    "additionalProperties": False,
+                },
+            },
+        },
+        "additionalProperties": False,
+    },
+}
 
 
 def _accepted() -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """Why a request was refused, as the sender reads it: `application/problem+json` (RFC 9457), and never a value of theirs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -24,6 +24,7 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     UNKNOWN_KEY = "unknown-key"
     NOT_YOURS = "not-yours"
+    NOT_AGREED = "not-agreed"
     NO_SUCH_PAGE = "no-such-page"
     NO_SUCH_METHOD = "no-such-method"
     TOO_LARGE = "too-large"
@@ -39,6 +40,7 @@ STATUS: Final[Mapping[Reason, HTTPStatus]] = {
     Reason.MALFORMED: HTTPStatus.BAD_REQUEST,
     Reason.UNKNOWN_KEY: HTTPStatus.UNAUTHORIZED,
     Reason.NOT_YOURS: HTTPStatus.FORBIDDEN,
+    Reason.NOT_AGREED: HTTPStatus.FORBIDDEN,
     Reason.NO_SUCH_PAGE: HTTPStatus.NOT_FOUND,
     Reason.NO_SUCH_METHOD: HTTPStatus.METHOD_NOT_ALLOWED,
     Reason.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -54,6 +56,7 @@ TITLES: Final[Mapping[Reason, str]] = {
     Reason.MALFORMED: "The body cannot be read",
     Reason.UNKNOWN_KEY: "No key, or not a key in force",
     Reason.NOT_YOURS: "Not a source, type or authority of this key",
+    Reason.NOT_AGREED: "No sharing agreement in force",
     Reason.NO_SUCH_PAGE: "There is nothing at this address",
     Reason.NO_SUCH_METHOD: "This address does not take this method",
     Reason.TOO_LARGE: "The body is too large",
@@ -121,20 +124,30 @@ def answer(refusal: Refused) -> JSONResponse:
     return JSONResponse(problem.model_dump(exclude_none=True), status, refusal.headers, MEDIA_TYPE)
 
 
-def answer_with_problems(app: FastAPI) -> None:
-    """Make every refusal of `app` a problem document: ours, the framework's (404, 405) and a fault of our own (500)."""
+def answer_with_problems(app: FastAPI, elsewhere: Mapping[str, Callable[[Refused], Response]] = {}) -> None:
+    """Make every refusal of `app` a problem document: ours, the framework's (404, 405) and a fault of our own (500).
+
+    `elsewhere`: paths below which another language is spoken, and how a refusal is said in it.
+    """
+
+    def say(request: Request, refusal: Refused) -> Response:
+        for path, said in elsewhere.items():
+            if request.url.path == path or request.url.path.startswith(f"{path}/"):
+                return said(refusal)
+        return answer(refusal)
 
     @app.exception_handler(HTTPException)
-    async def refuse(request: Request, problem: Exception) -> JSONResponse:  # noqa: ARG001 - Starlette's signature
+    async def refuse(request: Request, problem: Exception) -> Response:
         assert isinstance(problem, HTTPException)  # noqa: S101 - it is registered for this type
-        response = answer(_from_framework(problem.status_code))
+        response = say(request, _from_framework(problem.status_code))
         response.headers.update(problem.headers or {})  # Allow, with 405
         return response
 
     @app.exception_handler(Exception)
-    async def fail(request: Request, problem: Exception) -> JSONResponse:  # noqa: ARG001
-        response = answer(
-            Refused(Reason.FAILED, "Send it again in a while: the same source and id count once.", retry_after=5)
+    async def fail(request: Request, problem: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+        response = say(
+            request,
+            Refused(Reason.FAILED, "Send it again in a while: the same source and id count once.", retry_after=5),
         )
         response.headers.update(CLOSED)  # a fault is answered outside of the app's own layers
         return response

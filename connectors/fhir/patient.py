@@ -1,0 +1,148 @@
+"""A FHIR Patient, UK Core or plain R4, as the contract's `person`: the same child as the HL7 door would make of the same record."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connectors.fhir.resources import Address, HumanName, Identifier, Patient
+from connectors.problems import Finding, invalid
+from schemas.identifiers import nhs_number
+
+LONGEST: Final = 200
+
+NHS_SYSTEMS: Final = frozenset(
+    {
+        "https://fhir.nhs.uk/id/nhs-number",
+        "http://fhir.nhs.uk/id/nhs-number",
+        "https://fhir.nhs.net/id/nhs-number",
+        "http://fhir.nhs.net/id/nhs-number",
+        "urn:oid:2.16.840.1.113884.2.1.4.1",
+    }
+)
+STATUS: Final = "NHSNumberVerificationStatus"
+DOUBTED: Final = frozenset({"04", "05", "number-present-but-not-traced", "trace-needs-to-be-resolved"})
+"""Of UKCore-NHSNumberVerificationStatus: a trace found nobody or several, or waits for a person to resolve it."""
+
+RESTRICTED: Final = frozenset({"R", "V", "REDACTED"})
+"""Of v3-Confidentiality, as PDS uses it: restricted, very restricted, and a record that is no longer anybody's."""
+
+SEXES: Final = frozenset({"male", "female", "other", "unknown"})
+FORMER: Final = frozenset({"old", "maiden"})
+NOBODY: Final = frozenset({"UNKNOWN", "UNK", "NOT KNOWN", "NK", "UNIDENTIFIED", "ANONYMOUS"})
+_DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """`person` as the contract has it. `made_up`: a hospital's test patient, by a name that begins with ZZZ."""
+
+    person: dict[str, Any]
+    sensitive: bool
+    deceased: bool
+    made_up: bool
+
+
+def read_patient(patient: Patient, where: str) -> Read:
+    """`where` is the patient's place in the message. Raises Refused for a sex or a birth date that FHIR does not allow."""
+    sensitive = any((coding.code or "").upper() in RESTRICTED for coding in patient.meta.security)
+    names = _names(patient.name)
+    number, doubted = _nhs_number(patient.identifier)
+    nameless = bool(patient.name) and "family_name" not in names
+    fields: dict[str, Any] = {
+        **names,
+        **_born(patient, where, otherwise=number is None),
+        "sex": _sex(patient, where),
+        **({} if sensitive else _address(patient.address)),
+        "nhs_number": number,
+        "identity_reliable": False if doubted or nameless else None,
+    }
+    person = {name: value for name, value in fields.items() if value not in (None, "", [])}
+    made_up = str(person.get("family_name", "")).upper().startswith("ZZZ")
+    return Read(person, sensitive, patient.deceased or bool(patient.died_at), made_up)
+
+
+def is_nhs_number(identifier: Identifier) -> bool:
+    """By its system, or where that is missing by its type, as converters from HL7 v2 leave it."""
+    if identifier.system:
+        return identifier.system.lower().rstrip("/") in NHS_SYSTEMS
+    return bool({"NH", "NHS"} & set(identifier.type.codes))
+
+
+def _nhs_number(identifiers: tuple[Identifier, ...]) -> tuple[str | None, bool]:
+    """The first that can be used, or the first that was given: a slip is still worth comparing. And whether it is in doubt."""
+    given = [one for one in identifiers if one.value and is_nhs_number(one) and one.use != "old"]
+    usable = [one for one in given if nhs_number(str(one.value)).usable]
+    chosen = next(iter((*usable, *given)), None)
+    if chosen is None:
+        return None, False
+    said = {
+        code for each in chosen.extension if each.url.endswith(STATUS) and each.concept for code in each.concept.codes
+    }
+    return str(chosen.value)[:64], bool({code.lower() for code in said} & DOUBTED)
+
+
+def _names(names: tuple[HumanName, ...]) -> dict[str, Any]:
+    """The usual name, and every other under which they may be listed."""
+    values = [name for name in names if name.family or any(name.given)]
+    if not values:
+        return {}
+    usual = min(values, key=_precedence)
+    given = [known for part in usual.given if (known := _name(part))]
+    family = _name(usual.family)
+    others, formers = given[1:], []
+    for value in values:
+        if value is usual:
+            continue
+        if (former := _name(value.family)) and former != family:
+            formers.append(former)
+        alias = _name(value.given[0]) if value.given else None
+        if value.use not in FORMER and alias and alias not in given[:1]:
+            others.append(alias)
+    if not (family or given):
+        return {}
+    return {
+        "family_name": family,
+        "given_name": given[0] if given else None,
+        "other_names": list(dict.fromkeys(others))[:20],
+        "previous_family_names": list(dict.fromkeys(formers))[:20],
+    }
+
+
+def _precedence(name: HumanName) -> int:
+    """The legal name first, then the one they go by; a name that has ended last."""
+    order = ("official", "usual", None, "temp", "nickname", "anonymous", "maiden", "old")
+    return order.index(name.use) if name.use in order else 3
+
+
+def _name(text: str | None) -> str | None:
+    text = (text or "")[:LONGEST].strip()
+    return None if text.upper() in NOBODY else text or None
+
+
+def _born(patient: Patient, where: str, *, otherwise: bool) -> dict[str, Any]:
+    """A whole date. One that is not known to the day is left out, or, if nothing else says who it is, put at its first day."""
+    text = patient.birth_date
+    if not text:
+        return {}
+    if not _DATE.fullmatch(text):
+        raise invalid([Finding(path=f"{where}.birthDate", message="write it as YYYY-MM-DD")])
+    if len(text) == len("2010-03-14"):
+        return {"date_of_birth": text}
+    return {"date_of_birth": f"{text}-01-01"[:10], "date_of_birth_is": "estimated"} if otherwise else {}
+
+
+def _sex(patient: Patient, where: str) -> str | None:
+    if patient.gender is None or patient.gender in SEXES:
+        return patient.gender
+    raise invalid([Finding(path=f"{where}.gender", message="must be one of female, male, other, unknown")])
+
+
+def _address(addresses: tuple[Address, ...]) -> dict[str, Any]:
+    """Where they live: a home with a postcode, or else any home, or else any address that is not a former one."""
+    values = [each for each in addresses if each.use not in ("old", "billing")]
+    home = [each for each in values if each.use in ("home", None)]
+    chosen = next((each for each in (*home, *values) if each.postal_code), next(iter((*home, *values)), None))
+    if chosen is None:
+        return {}
+    line = ", ".join(part for part in chosen.line[:2] if part)
+    return {"postcode": (chosen.postal_code or "")[:20], "address_line": line[:LONGEST].strip()}

@@ -1,0 +1,83 @@
+"""What is remembered of visits goes to PostgreSQL and comes back: behind the answers, and never in their way."""
+
+import asyncio
+import contextlib
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from connectors.hl7 import visits as states
+from connectors.hl7.visits import Visits
+from schemas.base import Clock
+from schemas.logs import logger
+from schemas.wire import Sealer
+from store import visits as store
+
+WRITE_SECONDS: Final = 1
+FORGET_SECONDS: Final = 600
+OVERLAP: Final = timedelta(seconds=10)
+"""Read again, because a transaction that began earlier may end later."""
+
+MOST_AT_ONCE: Final = 2_000
+
+
+class Memory:
+    """Reads once at the start, then writes what is new each second and reads what another process has written."""
+
+    def __init__(self, visits: Visits, engine: AsyncEngine, sealer: Sealer, clock: Clock) -> None:
+        self._visits = visits
+        self._engine = engine
+        self._sealer = sealer
+        self._clock = clock
+        self._read_to: datetime | None = None
+
+    async def keep(self) -> None:
+        """Read and write each second, until cancelled. While PostgreSQL is away nothing is lost but what a restart forgets."""
+        away = False
+        forgot = -float("inf")
+        while True:
+            try:
+                await self.read()
+                await self.write()
+                if (now := asyncio.get_running_loop().time()) - forgot >= FORGET_SECONDS:
+                    await self.forget()
+                    forgot = now
+                away = False
+            except (SQLAlchemyError, OSError) as problem:
+                if not away:
+                    logger().warning("visits-not-kept", error=type(problem).__name__)
+                away = True
+            await asyncio.sleep(WRITE_SECONDS)
+
+    async def read(self) -> None:
+        """Learn what has been written since the last time, by whomever."""
+        heard = self._clock() - store.KEPT
+        written = self._read_to - OVERLAP if self._read_to else None
+        async with self._engine.connect() as connection:
+            async for state, at in store.since(connection, self._sealer, heard=heard, written=written):
+                self._read_to = max(at, self._read_to or at)
+                with contextlib.suppress(ValueError, KeyError, TypeError):  # of a later version
+                    self._visits.learn(states.read(state))
+
+    async def write(self) -> None:
+        """Write down what is new."""
+        taken = dict(list(self._visits.unwritten.items())[:MOST_AT_ONCE])
+        if not taken:
+            return
+        async with self._engine.begin() as connection:
+            rows = [
+                (self._sealer.mark("hl7/visit", key), states.written(known), known.heard_at)
+                for key, known in taken.items()
+            ]
+            await store.write(connection, self._sealer, rows)
+        for key, known in taken.items():
+            if self._visits.unwritten.get(key) is known:
+                del self._visits.unwritten[key]
+
+    async def forget(self) -> None:
+        now = self._clock()
+        self._visits.forget(now - store.KEPT)
+        async with self._engine.begin() as connection:
+            await store.forget(connection, at=now)
