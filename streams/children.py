@@ -6,13 +6,14 @@ removal. Of the rest the worker holds an id and two dates.
 
 import asyncio
 import queue
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import store.children
 from schemas.base import Clock
@@ -24,13 +25,20 @@ from schemas.person import Person
 from schemas.sealing import SealBroken
 from schemas.wire import Sealer
 from store.database import libpq_url
+from streams.matching import Question
 
 CHANNEL = "nightlight_children"
 POLL_SECONDS = 1.0
-AHEAD = 1000  # children unsealed but not yet indexed while loading: bounds the memory
+AT_ONCE = 500  # children handed to the index together while loading: one by one, handing over cost as much as indexing
+AHEAD = 2  # such handfuls unsealed but not yet indexed: bounds the memory
+SLICE = 50  # changes taken in between two turns of everybody else: 5 ms
 
 AWAY = (SQLAlchemyError, psycopg.Error, OSError)
 """The database cannot be asked now: ask again."""
+
+
+Read = AsyncIterator[tuple[str, WatchedChild]]
+"""The list as it lies in the database, by id."""
 
 
 class Index(Protocol):
@@ -39,7 +47,7 @@ class Index(Protocol):
     def load(self, children: Iterable[WatchedChild]) -> None: ...
     def put(self, child: WatchedChild) -> None: ...
     def remove(self, child_id: str) -> None: ...
-    def decide(self, person: Person, *, door: str | None = None) -> Decision: ...
+    def decide_all(self, questions: Sequence[Question], *, without: Collection[str] = ()) -> list[Decision]: ...
     def __len__(self) -> int: ...
 
 
@@ -58,6 +66,8 @@ class WatchedChildren:
         self._known: dict[tuple[date, date], tuple[date, date]] = {}  # many children share their dates
         self._tomorrow = _midnight_after(self._started)
         self._awaited: set[str] = set()  # in force since midnight, and still to be read
+        self._foreseen: dict[int, tuple[Question, Decision]] = {}  # by the person's id() while a batch lasts
+        self.unreadable: set[str] = set()  # on the list, and in no index: their seal does not open
 
     @property
     def ready(self) -> bool:
@@ -72,42 +82,85 @@ class WatchedChildren:
     def __len__(self) -> int:
         return len(self._index)
 
-    def decide(self, person: Person, door: str | None) -> Decision:
-        """The matcher's answer, over the children who are in force at this moment."""
+    @property
+    def version(self) -> int:
+        """Of the list, as far as it is in the index."""
+        return self._version
+
+    def decide(
+        self, person: Person, door: str | None, *, sensitive: bool = False, without: frozenset[str] = frozenset()
+    ) -> Decision:
+        """The matcher's answer, over the children who are in force at this moment and not in `without`."""
         if self._clock() >= self._tomorrow:
             self._turn_day()
-        return self._index.decide(person, door=door)
+        question = Question(person, door, sensitive)
+        foreseen = self._foreseen.pop(id(person), None)
+        if foreseen is not None and foreseen[0][1:] == question[1:] and not without:
+            return foreseen[1]
+        return self._index.decide_all([question], without=without)[0]
+
+    @contextmanager
+    def foreseeing(self, questions: Sequence[Question]) -> Iterator[None]:
+        """All decided at once, at a fraction of what they cost one by one: while this lasts `decide` hands each answer out, once.
+
+        Nothing is kept beyond it, and a change of the list in between makes all of it void.
+        """
+        if len(questions) < 2:
+            yield
+            return
+        if self._clock() >= self._tomorrow:
+            self._turn_day()
+        answers = self._index.decide_all(questions)
+        self._foreseen = {id(each.person): (each, answer) for each, answer in zip(questions, answers, strict=True)}
+        try:
+            yield
+        finally:
+            self._foreseen = {}
 
     async def load(self) -> None:
-        """Read the whole list. Raises one of AWAY, or SealBroken: half a list is not a list."""
-        at = self._clock()
+        """Read the whole list; who cannot be read is left out, and counted.
+
+        Raises one of AWAY, or SealBroken if nobody on it can be read: then these are not its keys, and an empty index would lie.
+        """
+        at, broken = self._clock(), set[str]()
         async with self._engine.connect() as connection:
             # The version first: what changes meanwhile is told once more, and never missed.
             version = await store.children.latest_version(connection)
-            await (self._reload(connection, at) if self.ready else self._first_load(connection, at))
+            read = store.children.snapshot(connection, self._sealer, broken=broken.add)
+            await (self._reload(read, broken, at) if self.ready else self._first_load(read, at))
+        self._leave_out(broken)
+        if broken and not self._dates:
+            raise SealBroken("nobody on the list can be read")
         self._version, self._agreed, self._tomorrow = version, at, _midnight_after(at)
 
-    async def _first_load(self, connection: AsyncConnection, at: datetime) -> None:
+    async def _first_load(self, read: Read, at: datetime) -> None:
         """Index in a thread while reading: never the whole list twice in memory, and the event loop goes on."""
         today = _day(at)
-        waiting: queue.Queue[WatchedChild | None] = queue.Queue(maxsize=AHEAD)
+        waiting: Waiting = queue.Queue(maxsize=AHEAD)
+        handful: list[WatchedChild] = []
         loading = asyncio.create_task(asyncio.to_thread(self._index.load, _drain(waiting)))
         try:
-            async for _, child in store.children.snapshot(connection, self._sealer):
+            async for _, child in read:
                 self._note(child)
                 if child.in_force(today):
-                    await _put(waiting, child, loading)
+                    handful.append(child)
+                if len(handful) == AT_ONCE:
+                    await _put(waiting, handful, loading)
+                    handful = []
+            await _put(waiting, handful, loading)
         finally:
             await _put(waiting, None, loading)
             await loading
 
-    async def _reload(self, connection: AsyncConnection, at: datetime) -> None:
-        """The index is in use, by this very loop: child by child, and never empty in between."""
+    async def _reload(self, read: Read, broken: set[str], at: datetime) -> None:
+        """The index is in use, by this very loop: child by child, and never empty in between. What was known of a child who
+        cannot be read any more is better than nothing: they are still on the list.
+        """
         seen = set()
-        async for child_id, child in store.children.snapshot(connection, self._sealer):
+        async for child_id, child in read:
             seen.add(child_id)
             self._take_in(child_id, child, at)
-        for child_id in self._dates.keys() - seen:
+        for child_id in self._dates.keys() - seen - broken:
             self._forget(child_id)
 
     async def follow(self) -> None:
@@ -119,35 +172,48 @@ class WatchedChildren:
             except AWAY as problem:
                 logger().warning("children-not-followed", error=type(problem).__name__)
             except SealBroken:
-                # Somebody is on the list whom we cannot read: the age of the list grows, and its alarm rings.
-                logger().error("children-not-readable")
+                logger().error("children-not-followed", error=SealBroken.__name__)
             await notices.wait(POLL_SECONDS)
 
     async def catch_up(self) -> None:
-        """Take what has changed since the last time. Raises one of AWAY, or SealBroken."""
-        at = self._clock()
+        """Take what has changed since the last time. Raises one of AWAY, or SealBroken, as `load` does."""
+        at, broken = self._clock(), set[str]()
         if at >= self._tomorrow:
             self._turn_day()
         async with self._engine.connect() as connection:
             try:
-                changes = await store.children.changes_since(connection, self._sealer, self._version)
+                changes = await store.children.changes_since(connection, self._sealer, self._version, broken=broken.add)
             except store.children.TooFarBehind:
                 changes = None
             begun = [
-                (each, await store.children.find(connection, self._sealer, each)) for each in sorted(self._awaited)
+                (each, await store.children.find(connection, self._sealer, each, broken=broken.add))
+                for each in sorted(self._awaited)
             ]
         if changes is None:
             await self.load()
             return
         for child_id, child in begun:
-            self._take_in(child_id, child, at)
-        for version, child_id, child in changes:
-            self._take_in(child_id, child, at)
+            if child_id not in broken:
+                self._take_in(child_id, child, at)
+        for place, (version, child_id, child) in enumerate(changes):
+            if place % SLICE == SLICE - 1:
+                await asyncio.sleep(0)  # events are waiting while a list of thousands comes in
+            if child_id not in broken:
+                self._take_in(child_id, child, self._clock())
             self._version = version
         self._awaited.difference_update(child_id for child_id, _ in begun)
+        again = {child_id for child_id, _ in begun} | {child_id for _, child_id, _ in changes}
+        self._leave_out((self.unreadable - again) | broken)
         self._agreed = at
 
+    def _leave_out(self, broken: set[str]) -> None:
+        """One entry that nobody can read must not keep the others from being recognised. Its alarm is the metric."""
+        if broken - self.unreadable:
+            logger().error("children-not-readable", count=len(broken))
+        self.unreadable = broken
+
     def _take_in(self, child_id: str, child: WatchedChild | None, at: datetime) -> None:
+        self._foreseen = {}
         if child is None:
             self._forget(child_id)
             return
@@ -168,7 +234,7 @@ class WatchedChildren:
 
     def _turn_day(self) -> None:
         """Midnight in London: whose last day has passed goes at once; whose first day has come is read within a second."""
-        at = self._clock()
+        at, self._foreseen = self._clock(), {}
         today, yesterday = _day(at), _day(self._tomorrow) - timedelta(days=1)
         for child_id, (first, last) in self._dates.items():
             if last < today:
@@ -216,16 +282,18 @@ def _midnight_after(at: datetime) -> datetime:
     return datetime.combine(_day(at) + timedelta(days=1), time(), LONDON)
 
 
-def _drain(waiting: "queue.Queue[WatchedChild | None]") -> Iterator[WatchedChild]:
-    while (child := waiting.get()) is not None:
-        yield child
+Waiting = queue.Queue[list[WatchedChild] | None]
+"""Handfuls of children, then None."""
 
 
-async def _put(
-    waiting: "queue.Queue[WatchedChild | None]", child: WatchedChild | None, reader: "asyncio.Task[None]"
-) -> None:
+def _drain(waiting: Waiting) -> Iterator[WatchedChild]:
+    while (handful := waiting.get()) is not None:
+        yield from handful
+
+
+async def _put(waiting: Waiting, handful: list[WatchedChild] | None, reader: "asyncio.Task[None]") -> None:
     while waiting.full():
         if reader.done():  # it failed: awaiting it says how
             return
         await asyncio.sleep(0.001)
-    waiting.put_nowait(child)
+    waiting.put_nowait(handful)

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from schemas.envelope import Envelope
-from schemas.moments import Ended, Fact, Message, Outcome
+from schemas.moments import Decision, Ended, Fact, Message, Outcome
 from schemas.wire import Sealer, event_key
 
 Result = Message | Ended
@@ -26,7 +26,18 @@ def fact_of(envelope: Envelope, *, sealer: Sealer, at: datetime) -> Fact:
     )
 
 
-def ended(envelope: Envelope, outcome: Outcome, *, sealer: Sealer) -> Ended:
-    """An event that leads to nothing more. About an unwatched child nothing may be left but its key."""
+def ended(envelope: Envelope, outcome: Outcome, *, sealer: Sealer, decision: Decision | None = None) -> Ended:
+    """An event that leads to nothing more. About an unwatched child nothing may be left but its key; and for as long as the
+    event itself is kept, sealed, whom of the list they were nearer to than chance, and why they are not that child.
+    """
     key = event_key(sealer, envelope.source, envelope.id)
-    return Ended(event_key=key, type=envelope.type, outcome=outcome)
+    return Ended(event_key=key, type=envelope.type, outcome=outcome, decision=_worth_telling(decision))
+
+
+def _worth_telling(decision: Decision | None) -> Decision | None:
+    """Nearly every stranger shares something with somebody: a candidate is one for whom more speaks than against. The reasons
+    are the best one's, and of each event that ends here something is written: the others are left out.
+    """
+    if decision is None or not (decision.candidates and decision.candidates[0].weight > 0):
+        return None
+    return decision.model_copy(update={"candidates": decision.candidates[:1]})

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,6 +13,7 @@ from schemas.envelope import Envelope
 from schemas.logs import logger
 from schemas.metrics import Metrics
 from schemas.moments import Decided, Ended, Lane, Message, MomentFound, ReviewAsked
+from schemas.probe import NAME as PROBE
 from schemas.wire import Record, Sealer, message_record
 from streams.facts import Result
 from streams.incoming import LANE, Incoming
@@ -50,6 +52,10 @@ Publish = Callable[[Sequence[Record]], Awaitable[None]]
 """Send all, then wait for every receipt (acks=all). Raises NotPublished."""
 
 
+Foresee = Callable[[Sequence[Envelope | Message]], AbstractContextManager[None]]
+"""What the steps of a batch are about to ask, answered together while it lasts."""
+
+
 @dataclass
 class Loop:
     """Settles one record after another. `away` are the errors that mean "the database is away"."""
@@ -64,6 +70,7 @@ class Loop:
     lane: str
     away: tuple[type[Exception], ...] = (DatabaseAway,)
     limit: float = STEP_SECONDS
+    foresee: Foresee = lambda _: nullcontext()
 
     def __post_init__(self) -> None:
         # Looking a label up takes longer than counting: once for each type and lane, not for each event.
@@ -130,12 +137,13 @@ class Loop:
         """
         led_to = []
         async with asyncio.timeout(self.limit) as end:
-            for said in ours:
-                if isinstance(said, Envelope):
-                    led_to.append(await self.steps[type(said.event)](said))
-                    continue
-                end.reschedule(asyncio.get_running_loop().time() + self.limit)
-                led_to.append(await self.steps[type(said)](said))
+            with self.foresee(ours):
+                for said in ours:
+                    if isinstance(said, Envelope):
+                        led_to.append(await self.steps[type(said.event)](said))
+                        continue
+                    end.reschedule(asyncio.get_running_loop().time() + self.limit)
+                    led_to.append(await self.steps[type(said)](said))
         return led_to
 
     def _records(self, results: Sequence[Result], at: datetime) -> list[Record]:
@@ -169,7 +177,7 @@ class Loop:
         return False
 
     def _count(self, said: Envelope | Message, results: Sequence[Result], at: datetime) -> None:
-        if not isinstance(said, Envelope):
+        if not isinstance(said, Envelope) or said.feed == PROBE:
             return
         self._timed(said.type).observe(max((at - said.received_at).total_seconds(), 0.0))
         self._decided(said.type, lane_of(results)).inc()

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from schemas.base import Clock
 from schemas.envelope import Mode
-from schemas.moments import AboutFact, Ended, FollowedUp, MomentFound, Outcome, ReviewAsked
+from schemas.events import IdentityChanged
+from schemas.moments import AboutFact, Ended, Fact, FollowedUp, MomentFound, Outcome, ReviewAsked
 from streams.facts import Result
 
 
@@ -22,19 +23,39 @@ class Book(Protocol):
     async def follow_up(self, followed: FollowedUp, *, at: datetime) -> Outcome: ...
 
 
-async def open_moment(found: MomentFound, *, book: Book, clock: Clock) -> list[Result]:
+class Originals(Protocol):
+    """Where the event lies that a change of identity is about."""
+
+    async def told(self, fact: Fact) -> tuple[Fact, datetime | None]:
+        """The fact with the original's kind and place, and until when its window lasts; as it is, and None, if it is not found."""
+
+
+Asked = TypeVar("Asked", MomentFound, ReviewAsked)
+
+
+async def open_moment(found: MomentFound, *, book: Book, originals: Originals, clock: Clock) -> list[Result]:
     """Join the child's open moment or open one, with its page and first attempt."""
-    return await _end(found, book.open_or_join(found, at=clock()) if _live(found) else None)
+    placed = await _placed(found, originals)
+    return await _end(found, book.open_or_join(placed, at=clock()) if _live(found) else None)
 
 
-async def ask_review(asked: ReviewAsked, *, book: Book, clock: Clock) -> list[Result]:
+async def ask_review(asked: ReviewAsked, *, book: Book, originals: Originals, clock: Clock) -> list[Result]:
     """Put it before a person who decides."""
-    return await _end(asked, book.ask_review(asked, at=clock()) if _live(asked) else None)
+    placed = await _placed(asked, originals)
+    return await _end(asked, book.ask_review(placed, at=clock()) if _live(asked) else None)
 
 
 async def follow_up(followed: FollowedUp, *, book: Book, clock: Clock) -> list[Result]:
     """Close, withdraw or annotate what it follows; held if that has not come yet."""
     return await _end(followed, book.follow_up(followed, at=clock()) if _live(followed) else None)
+
+
+async def _placed(message: Asked, originals: Originals) -> Asked:
+    """A change of identity says who, and not where: that was said by the event that it corrects."""
+    if message.fact.type != IdentityChanged.type or not _live(message):
+        return message
+    fact, until = await originals.told(message.fact)
+    return message.model_copy(update={"fact": fact, "until": until})
 
 
 def _live(message: AboutFact) -> bool:

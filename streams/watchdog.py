@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import Gauge
 
 from schemas.logs import logger
 from streams.progress import Progress
@@ -36,13 +36,13 @@ class Limits:
     unassigned: float = 45.0
     stalled: float = 60.0
     tick: float = 1.0
-    ask_again: float = 15.0  # how often the broker is asked for the lag of partitions that are quiet
+    ask_again: float = 15.0  # how often the broker is asked for the lag of partitions that have been quiet for as long
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the watchdog saw. `quiet` is for how long each assigned partition has settled nothing; `lag` is None where
-    the broker did not answer or was not asked."""
+    """What the watchdog saw. `quiet` is for how long each assigned partition has settled nothing, and was not seen empty;
+    `lag` is None where the broker did not answer or was not asked."""
 
     running_for: float
     ever_assigned: bool
@@ -80,13 +80,13 @@ def leave(why: Stuck) -> None:
 
 
 class Watchdog:
-    """Looks once a tick until it is stopped, or until it leaves."""
+    """Looks once a tick until it is stopped, or until it leaves. `stalled` shows `nightlight_worker_stalled_seconds`."""
 
     def __init__(
         self,
         watched: Watched,
         *,
-        registry: CollectorRegistry,
+        stalled: Gauge,
         limits: Limits | None = None,
         leave: Callable[[Stuck], None] = leave,
         now: Callable[[], float] = monotonic,
@@ -101,11 +101,7 @@ class Watchdog:
         self._asked_at = float("-inf")
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-        self._quiet = Gauge(
-            "nightlight_worker_stalled_seconds",
-            "For how long a partition with something in it has settled nothing; 0 while all move",
-            registry=registry,
-        )
+        self._quiet = stalled
 
     @property
     def assigned(self) -> bool:
@@ -126,7 +122,7 @@ class Watchdog:
                 return
 
     def look(self) -> Seen:
-        """See the worker as it is now. The broker is asked only about partitions that have been quiet for too long."""
+        """See the worker as it is now. The broker is asked only about partitions that are quiet."""
         now = self._now()
         assigned = set(self._watched.assigned())
         # A partition that has just come is as good as one that has just moved.
@@ -134,7 +130,9 @@ class Watchdog:
         self._ever_assigned |= bool(assigned)
         moved = self._watched.progress.moved_at
         quiet = {place: now - max(since, moved.get(place, since)) for place, since in self._since.items()}
-        lag = self._lag_of([place for place, seconds in quiet.items() if seconds >= self._limits.stalled], now)
+        lag = self._lag_of([place for place, seconds in quiet.items() if seconds >= self._limits.ask_again], now)
+        # One that had nothing to do stands still only from now: the first event of a quiet night, seen on its way, is no hang.
+        self._since |= {place: now for place, behind in (lag or {}).items() if behind == 0}
         waiting = [quiet[place] for place, behind in (lag or {}).items() if behind > 0]
         if lag is not None:
             self._quiet.set(max(waiting, default=0.0))

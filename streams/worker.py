@@ -9,14 +9,16 @@ import tempfile
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
 
 from schemas.base import utc_now
 from schemas.logs import logger
 from schemas.metrics import Metrics
+from schemas.probe import PROBE
 from schemas.sealing import KeyringFile, SealBroken
-from schemas.settings import Settings
+from schemas.settings import BadSettings, Settings
 from schemas.web import service, serving_in_thread
 from schemas.wire import Sealer
 from store.database import connect
@@ -25,10 +27,16 @@ from streams.app import assigned, build, consumer_alive, crashed
 from streams.book import AWAY, PostgresBook, PostgresShelf
 from streams.children import AWAY as LIST_AWAY
 from streams.children import Index, WatchedChildren
+from streams.doubts import Doubts
 from streams.loop import DatabaseAway, Loop, Publish
+from streams.match import questions
 from streams.matching import Matcher
+from streams.matching.model import Model, ModelRefused
+from streams.originals import Originals
+from streams.pairs import Pairs
 from streams.pipeline import bind
 from streams.progress import Progress
+from streams.rematch import Rematch
 from streams.watchdog import Limits, Place, Watchdog, Watched
 
 STOP_SECONDS = 4.5
@@ -64,6 +72,20 @@ async def _until_told(worker: "Worker") -> bool:
     return True
 
 
+def _matcher(settings: Settings, metrics: Metrics) -> Matcher:
+    """With the model of the settings. Raises BadSettings if it is none."""
+
+    def skipped(block: str) -> None:
+        metrics.index_blocks_skipped.labels(block=block).inc()
+
+    if settings.matcher_file is None:
+        return Matcher(on_overflow=skipped)
+    try:
+        return Matcher(Model.load(settings.matcher_file), on_overflow=skipped)
+    except ModelRefused as problem:
+        raise BadSettings(f"NIGHTLIGHT_MATCHER_FILE: {problem}.") from problem
+
+
 class Worker:
     """Everything one process holds, wired. `work` returns only by raising."""
 
@@ -75,32 +97,54 @@ class Worker:
         self.metrics = Metrics.build(self.registry)
         self.sealer: Sealer = KeyringFile(settings.keyring_path)
         self.engine = connect(settings.need("database_url"), ping=False)  # every step is tried again
-        self.children = WatchedChildren(self.engine, self.sealer, Matcher() if index is None else index, utc_now)
+        self.index = _matcher(settings, self.metrics) if index is None else index
+        self.children = WatchedChildren(self.engine, self.sealer, self.index, utc_now)
+        self.pairs = Pairs(self.engine, self.sealer, utc_now)
+        self.book = PostgresBook(self.engine, self.sealer)
+        self.originals = Originals(settings, self.engine, self.sealer, utc_now)
         self.progress = Progress()
         self.watchdog: Watchdog | None = None
-        self.metrics.children_loaded.set_function(lambda: len(self.children))
+        self.metrics.children_loaded.set_function(lambda: max(0, len(self.children) - 1))
         self.metrics.children_age_seconds.set_function(lambda: self.children.age)
+        self.metrics.children_unreadable.set_function(lambda: len(self.children.unreadable))
 
     async def ready(self) -> list[str]:
         """What keeps it from working now."""
         because = [] if self.children.ready else ["The list of watched children is not loaded yet."]
         return because if self.watchdog and self.watchdog.assigned else [*because, "No partition is assigned yet."]
 
+    def notes(self) -> list[str]:
+        """What is wrong, and keeps nobody else from being recognised."""
+        if not (count := len(self.children.unreadable)):
+            return []
+        who = (
+            "1 child on the list cannot be read and is"
+            if count == 1
+            else f"{count} children on the list cannot be read and are"
+        )
+        return [f"{who} not recognised: 'nightlight children check' names them."]
+
     async def work(self) -> None:
         """In this order: answer for our health, load the list, and only then take events; follow the list while we do."""
         title = f"Nightlight streams, lane {self.lane}"
-        page = service(title, ready=self.ready, registry=self.registry, description="Recognises watched children.")
+        page = service(
+            title,
+            ready=self.ready,
+            notes=self.notes,
+            registry=self.registry,
+            description="Recognises watched children.",
+        )
         with serving_in_thread(page, self.settings), tempfile.TemporaryDirectory() as datadir:
             await self._load()
-            follow = asyncio.create_task(self.children.follow())
-            consume = asyncio.create_task(self._consume(Path(datadir)))
+            work = (self.children.follow(), self.pairs.follow(), self._rematch().follow(), self._doubts().follow())
+            tasks = [asyncio.create_task(each) for each in (*work, self._consume(Path(datadir)))]
             try:
-                # Neither ever ends by itself: a list nobody follows, or a topic nobody reads, ends the process.
-                await asyncio.wait({follow, consume}, return_when=asyncio.FIRST_COMPLETED)
+                # None ever ends by itself: a list nobody follows, or a topic nobody reads, ends the process.
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                follow.cancel()
-                consume.cancel()
-                ended = await asyncio.gather(follow, consume, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
                 await self.engine.dispose()
         raise next((each for each in ended if isinstance(each, Exception)), RuntimeError("ended by itself"))
 
@@ -108,11 +152,13 @@ class Worker:
         while True:
             try:
                 await self.children.load()
+                await self.pairs.load()
             except (*LIST_AWAY, SealBroken) as problem:
                 logger().warning("children-not-loaded", error=type(problem).__name__)
                 await asyncio.sleep(1)
                 continue
-            logger().info("children-loaded", count=len(self.children))
+            self.index.put(PROBE)  # the synthetic child is on no list, and is found like any other
+            logger().info("children-loaded", count=len(self.children) - 1)
             return
 
     async def _consume(self, datadir: Path) -> None:
@@ -123,7 +169,7 @@ class Worker:
             lag=self._lag,
             progress=self.progress,
         )
-        self.watchdog = Watchdog(watched, registry=self.registry, limits=self.limits)
+        self.watchdog = Watchdog(watched, stalled=self.metrics.worker_stalled_seconds, limits=self.limits)
         self.watchdog.start()
         try:
             await app.start()
@@ -134,10 +180,30 @@ class Worker:
                 await app.stop()
         raise RuntimeError("Faust has crashed") from app.crash_reason
 
+    def _rematch(self) -> Rematch:
+        return Rematch(
+            settings=self.settings,
+            engine=self.engine,
+            sealer=self.sealer,
+            children=self.children,
+            pairs=self.pairs,
+            book=self.book,
+            originals=self.originals,
+            metrics=self.metrics,
+            clock=utc_now,
+            me=f"{self.lane}-{uuid4()}",
+            glance=getattr(self.index, "glance", None),
+        )
+
+    def _doubts(self) -> Doubts:
+        return Doubts(self.engine, self.sealer, utc_now)
+
     def _loop(self, publish: Publish) -> Loop:
         needs = {
             "children": self.children,
-            "book": PostgresBook(self.engine, self.sealer),
+            "pairs": self.pairs,
+            "originals": self.originals,
+            "book": self.book,
             "sealer": self.sealer,
             "clock": utc_now,
         }
@@ -151,6 +217,7 @@ class Worker:
             clock=utc_now,
             lane=self.lane,
             away=(DatabaseAway, *AWAY),
+            foresee=lambda batch: self.children.foreseeing(questions(batch)),
         )
 
     def _lag(self, places: Collection[Place], next_offset: Mapping[Place, int]) -> Mapping[Place, int] | None:

@@ -1,5 +1,5 @@
 """The right child: joins the person of an event with the watched children (matching page)."""
 
-from streams.matching.matcher import Matcher
+from streams.matching.matcher import Matcher, Question
 
-__all__ = ["Matcher"]
+__all__ = ["Matcher", "Question"]

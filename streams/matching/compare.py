@@ -119,8 +119,8 @@ def _birth(one: int, other: int) -> int:
         return 0
     if swapped(one) == other:
         return 1
-    left, right = str(one), str(other)
-    if sum(a != b for a, b in zip(left, right, strict=False)) == 1:
+    left, right = f"{one:08d}", f"{other:08d}"
+    if sum(a != b for a, b in zip(left, right, strict=True)) == 1:
         return 2
     parts = (one // 10000 == other // 10000) + (one // 100 % 100 == other // 100 % 100) + (one % 100 == other % 100)
     if parts == 2:
@@ -151,11 +151,20 @@ def sex(one: str, other: str) -> Level | None:
 _NUMBER = re.compile(r"\b[0-9]{1,5}[a-z]?\b")
 
 
+def house_key(line: str) -> str:
+    """What is compared of a line: its numbers, or its first word if it has none."""
+    return " ".join(sorted(numbers(line))) or line.split()[0]
+
+
+def numbers(line: str) -> list[str]:
+    return _NUMBER.findall(line)
+
+
 def house(one: str, other: str) -> Level | None:
     """The numbers of two address lines of one postcode, `4 22b` of `flat 4 22b high st`; the first word where a house has a name."""
     if not one or not other:
         return None
-    left, right = (" ".join(sorted(_NUMBER.findall(line))) or line.split()[0] for line in (one, other))
+    left, right = house_key(one), house_key(other)
     return Level("house", 0 if left == right else 1 if OSA.distance(left, right, score_cutoff=1) == 1 else 2)
 
 
@@ -165,7 +174,7 @@ def street(one: str, other: str) -> Level | None:
         return None
     if one == other:
         return Level("street", 0)
-    alike = JaroWinkler.similarity(one, other) >= 0.92 and _NUMBER.findall(one) == _NUMBER.findall(other)
+    alike = JaroWinkler.similarity(one, other) >= 0.92 and numbers(one) == numbers(other)
     return Level("street", 1) if alike else None
 
 
@@ -183,15 +192,29 @@ def mark(one: Mark, other: Mark, *, sound: bool) -> Level | None:
 
 
 def all_marks(ones: Mapping[Mark, bool], others: tuple[Mark, ...]) -> list[Level]:
-    """Each identifier of the event, and whether it is usable, with the child's of its kind."""
-    found = [mark(one, other, sound=sound) for one, sound in ones.items() for other in others if one.kind == other.kind]
-    return [level for level in found if level is not None]
+    """Each identifier of the event, and whether it is usable, with the child's of its kind; of several, former ones among
+    them, with the one that fits best."""
+    found: list[Level] = []
+    for one, sound in ones.items():
+        best: Level | None = None
+        for other in others:
+            if one.kind == other.kind and (level := mark(one, other, sound=sound)) is not None:
+                best = level if best is None or level.level < best.level else best
+        if best is not None:
+            found.append(best)
+    return found
+
+
+def _fit(level: Level | None) -> int:
+    return 99 if level is None else level.level
 
 
 def all_but_names(one: Entry, other: Entry, marks: Mapping[Mark, bool]) -> list[Level]:
     """Birth date, postcode, sex, house or street, and identifiers: `marks` are those of `one`, and whether each is usable."""
     place = postcode(one.postcode, other.postcode)
     near = place is not None and place.level <= 1
+    if other.places and not near:
+        place = min([place, *[postcode(one.postcode, each) for each in other.places]], key=_fit)
     door = house(one.line, other.line) if near else street(one.line, other.line)
     found = (birth(one.birth, other.birth), place, sex(one.sex, other.sex), door)
     return [level for level in found if level is not None] + all_marks(marks, other.marks)

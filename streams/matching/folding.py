@@ -56,6 +56,8 @@ def fold(text: str | None) -> Words:
     """
     if not text:
         return ()
+    if text.isascii() and text.isalpha():  # nearly all: one word
+        return (text[:LONGEST_WORD].lower(),)
     text = text[:1000]
     if not text.isascii():
         text = "".join(

@@ -51,12 +51,24 @@ class Frequencies:
                 _tally(self._places, entry.postcode[:cut], by)
 
     def given(self, words: Words, family: Words) -> float:
-        first = words[0]
-        culture = self._names.cultures.get(family[0], {}) if family else {}
-        common = max(self._names.given.get(first, 0.0), CULTURE_COUNTS * culture.get(first, 0.0))
+        """Of those with that family name: Mehmet is rare in England, and not among the bearers of a Turkish name.
+
+        A family name that no table knows is most likely of the given name's own culture.
+        """
+        first, last = words[0], family[0] if family else ""
+        strange = last not in self._names.family
+        among = self._names.nearest if strange else self._names.cultures.get(last, {})
+        common = max(self._names.given.get(first, 0.0), CULTURE_COUNTS * among.get(first, 0.0))
         if len(words) > 1:
             common *= SECOND_NAME
-        return max(common, self._on_list(self._given[words]), self._model.least_given)
+        least = self._model.least_given_beside_unknown if strange else self._model.least_given
+        return max(common, self._on_list(self._given[words]), least)
+
+    def given_at_least(self, words: Words) -> float:
+        """Whatever the family name: for a bound."""
+        common = self._names.given.get(words[0], 0.0) * (SECOND_NAME if len(words) > 1 else 1.0)
+        least = min(self._model.least_given, self._model.least_given_beside_unknown)
+        return max(common, self._on_list(self._given[words]), least)
 
     def family(self, words: Words) -> float:
         common = self._names.family.get(words[0], 0.0) if len(words) == 1 else 0.0
@@ -77,6 +89,8 @@ class Frequencies:
 
 def _tally(counter: Counter[T], one: T, by: int) -> None:
     """A count that falls to nothing is forgotten."""
-    counter[one] += by
-    if counter[one] <= 0:
-        del counter[one]
+    count = counter.get(one, 0) + by
+    if count > 0:
+        counter[one] = count
+    else:
+        counter.pop(one, None)

@@ -3,10 +3,17 @@
 A key is a 64-bit hash: the index holds no names. Python's own hash is salted for each process, so keys mean nothing outside it.
 """
 
+import re
+from collections.abc import Callable, Iterable
+from copy import copy
+from functools import cache, reduce
 from itertools import combinations
+from operator import or_
+from typing import NamedTuple
 
 from doublemetaphone import doublemetaphone
 
+from streams.matching.folding import Words
 from streams.matching.names import Names
 from streams.matching.normalise import Entry, Mark, usable
 
@@ -18,8 +25,15 @@ MOST_CODES = 10
 IDENTIFIER, BIRTH, NAME_AND_BIRTH, NAMES, NAME_AND_PLACE, POSTCODE, STREET = range(7)
 LABELS = ("identifier", "birth", "name-and-birth", "names", "name-and-place", "postcode", "street")
 
-Key = tuple[int, int]
-"""What it is made of, and its hash."""
+Group = tuple[int, list[int]]
+"""What some keys are made of, and their hashes."""
+
+
+class Sound(NamedTuple):
+    """How a word sounds: one code or a few, the word itself if it has no sound in Latin letters; and the same as bits of 64."""
+
+    codes: tuple[str, ...]
+    bits: int
 
 
 class Sounds:
@@ -27,61 +41,100 @@ class Sounds:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        known = {*names.given, *names.family, *names.spellings}
-        self._known = {word: self._codes(word) for word in sorted(known)}
+        self._hear: Callable[[str], Sound] = self._sound
+        self._forms: dict[tuple[Words, ...], tuple[str, ...]] | None = None
+        known = sorted({*names.given, *names.family, *names.spellings, *names.nicknames})
+        self._known = {word: self._sound(word) for word in known}
+        self._others = {
+            word: tuple(sorted({code for other in others for code in self(other)}))
+            for word, others in names.nicknames.items()
+        }
+
+    def remembering(self) -> "Sounds":
+        """One that remembers every word it hears: for one batch or the loading of a list, and no longer."""
+        found = copy(self)
+        found._hear = cache(self._sound)  # noqa: SLF001 - its own
+        found._forms = {}  # noqa: SLF001
+        return found
 
     def __call__(self, word: str) -> tuple[str, ...]:
-        """One code or a few; the word itself if it has no sound in Latin letters."""
-        return self._known.get(word) or self._codes(word)
+        return (self._known.get(word) or self._hear(word)).codes
 
-    def _codes(self, word: str) -> tuple[str, ...]:
+    def of(self, forms: tuple[Words, ...]) -> tuple[str, ...]:
+        """The codes of every word of more than a letter."""
+        if self._forms is None:
+            return self._of(forms)
+        found = self._forms.get(forms)
+        if found is None:
+            found = self._forms[forms] = self._of(forms)
+        return found
+
+    def _of(self, forms: tuple[Words, ...]) -> tuple[str, ...]:
+        return tuple([code for form in forms for word in form if len(word) > 1 for code in self(word)])
+
+    def bits(self, word: str) -> int:
+        """Two words that sound the same have one in common."""
+        return (self._known.get(word) or self._hear(word)).bits
+
+    def of_other_forms(self, word: str) -> tuple[str, ...]:
+        """How the short and the long forms of a given name sound."""
+        return self._others.get(word, ())
+
+    def _sound(self, word: str) -> Sound:
         first, second = doublemetaphone(word)
         codes = {first or word, second or first or word}
         for head in self._names.spellings.get(word, ()):
             codes.add(doublemetaphone(head)[0] or head)
-        return tuple(sorted(codes))
+        return Sound(tuple(sorted(codes)), reduce(or_, [1 << (hash(code) & 63) for code in codes]))
 
 
 def filed(entry: Entry, sounds: Sounds) -> list[int]:
     """Every key of a child."""
     codes = _codes(entry, sounds)
-    birth, place = entry.birth, entry.postcode
-    keys = [hash((IDENTIFIER, mark.kind, mark.value)) for mark in entry.marks]
+    keys = [hash((IDENTIFIER, mark)) for mark in entry.marks]
     keys += [hash((NAMES, pair)) for pair in combinations(codes, 2)]
-    if birth:
-        month, both, day = birth // 100, birth % 10000, birth // 10000 * 100 + birth % 100
+    if birth := entry.birth:
         keys.append(hash((BIRTH, birth)))
-        for code in codes:
-            keys += (hash((code, 0, month)), hash((code, 1, both)), hash((code, 2, day)))
-    if place:
-        outcode = place[:-3]
-        keys.append(hash((POSTCODE, place)))
-        keys += [hash((code, 3, outcode)) for code in codes]
+        keys += _names_and_birth(codes, birth)
+    for place in (entry.postcode, *entry.places):
+        if place:
+            outcode = place[:-3]
+            keys.append(hash((POSTCODE, place)))
+            keys += [hash((code, 3, outcode)) for code in codes]
     if is_address(entry.line):
         keys.append(hash((STREET, entry.line)))
     return keys
 
 
-def sought(asked: Entry, sounds: Sounds, names: Names) -> list[Key]:
+def sought(asked: Entry, sounds: Sounds) -> list[Group]:
     """Every key to look under: those of a child, the birth date with day and month swapped, the short and long forms of given
-    names, and every identifier one slip away from one that fails its check."""
+    names, and every identifier one slip away from one that fails its check. Identifiers come first."""
     codes = _codes(asked, sounds)
-    birth, outcode = asked.birth, asked.postcode[:-3]
-    keys = [(IDENTIFIER, hash((IDENTIFIER, mark.kind, value))) for mark in asked.marks for value in _slips(mark)]
-    keys += [(NAMES, hash((NAMES, pair))) for pair in combinations(codes, 2)]
-    if birth:
-        parts = (birth // 100, birth % 10000, birth // 10000 * 100 + birth % 100)
-        keys += [(BIRTH, hash((BIRTH, each))) for each in (birth, swapped(birth)) if each]
-        keys += [(NAME_AND_BIRTH, hash((code, which, part))) for code in codes for which, part in enumerate(parts)]
-    if outcode:
-        keys.append((POSTCODE, hash((POSTCODE, asked.postcode))))
-        keys += [(NAME_AND_PLACE, hash((code, 3, outcode))) for code in codes]
+    groups: list[Group] = [
+        (IDENTIFIER, [hash((IDENTIFIER, slip)) for mark in asked.marks for slip in _slips(mark)]),
+        (NAMES, [hash((NAMES, pair)) for pair in combinations(codes, 2)]),
+    ]
+    if birth := asked.birth:
+        turned = swapped(birth)
+        groups.append((BIRTH, [hash((BIRTH, each)) for each in ((birth, turned) if turned else (birth,))]))
+        groups.append((NAME_AND_BIRTH, _names_and_birth(codes, birth)))
+    if place := asked.postcode:
+        outcode = place[:-3]
+        groups.append((POSTCODE, [hash((POSTCODE, place))]))
+        groups.append((NAME_AND_PLACE, [hash((code, 3, outcode)) for code in codes]))
     if is_address(asked.line):
-        keys.append((STREET, hash((STREET, asked.line))))
+        groups.append((STREET, [hash((STREET, asked.line))]))
     for form in asked.given:
-        for other in names.nicknames.get(form[0], ()):
-            keys += [(NAMES, hash((NAMES, _ordered(short, code)))) for short in sounds(other) for code in codes]
-    return list(dict.fromkeys(keys))
+        if others := sounds.of_other_forms(form[0]):
+            groups.append((NAMES, [hash((NAMES, _ordered(other, code))) for other in others for code in codes]))
+    return groups
+
+
+def _names_and_birth(codes: list[str], birth: int) -> list[int]:
+    """Each name with two of the three parts of the birth date."""
+    year, month, day = birth // 10000 * 100, birth // 100, birth % 100
+    parts = (month, ~(birth % 10000), ~(year + day))
+    return [hash((code, part)) for code in codes for part in parts]
 
 
 def swapped(birth: int) -> int:
@@ -92,30 +145,27 @@ def swapped(birth: int) -> int:
 
 def is_address(line: str) -> bool:
     """A number and a street, not a number alone."""
-    return line.count(" ") >= 2 and any(sign.isdigit() for sign in line)
+    return line.count(" ") >= 2 and _DIGIT.search(line) is not None
+
+
+_DIGIT = re.compile(r"\d")
 
 
 def _codes(entry: Entry, sounds: Sounds) -> list[str]:
     """How the words of every form sound, in order of the alphabet, each once. A single letter is no word to file under."""
-    codes: set[str] = set()
-    for forms in (entry.given, entry.family):
-        for form in forms:
-            for word in form:
-                if len(word) > 1:
-                    codes.update(sounds(word))
-    return sorted(codes)[:MOST_CODES]
+    return sorted({*sounds.of(entry.given), *sounds.of(entry.family)})[:MOST_CODES]
 
 
 def _ordered(one: str, other: str) -> tuple[str, str]:
     return (one, other) if one <= other else (other, one)
 
 
-def _slips(mark: Mark) -> set[str]:
-    """The value, and if it fails its check every one that a single slip could have made it from: a digit changed, two changed
+def _slips(mark: Mark) -> Iterable[Mark]:
+    """The mark, and if it fails its check every one that a single slip could have made it from: a digit changed, two changed
     over, one left out or one too many."""
-    value = mark.value
     if usable(mark):
-        return {value}
+        return (mark,)
+    value = mark.value
     found = {value}
     for at, sign in enumerate(value):
         head, tail = value[:at], value[at + 1 :]
@@ -124,4 +174,4 @@ def _slips(mark: Mark) -> set[str]:
         if sign.isdigit():
             found.update(head + digit + tail for digit in "0123456789")
             found.update(head + digit + sign + tail for digit in "0123456789")
-    return found
+    return [Mark(mark.kind, each) for each in found]

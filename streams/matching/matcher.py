@@ -2,46 +2,48 @@
 
 import gc
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-from rapidfuzz.distance import JaroWinkler
-from rapidfuzz.process import cdist
 
 from schemas.base import utc_now
+from schemas.child import WatchedChild
 from schemas.moments import Candidate, Decision, Lane
 from schemas.person import Person
 from streams.matching import names as name_tables
+from streams.matching.bounds import Table
 from streams.matching.compare import NameCompare
 from streams.matching.explain import explain
 from streams.matching.frequency import Frequencies
-from streams.matching.index import SURE, Counts, Index, Keys, Rows, Weights
+from streams.matching.index import Index, Keys, Rows
 from streams.matching.keys import IDENTIFIER, LABELS, Sounds, filed, sought
 from streams.matching.lanes import Facts, choose
 from streams.matching.model import Model
-from streams.matching.normalise import Entry, Known, entry, form, identifiers_only
+from streams.matching.normalise import Entry, Forms, Known, entry, form, identifiers_only, with_formers
+from streams.matching.packed import UNIT, Packer
 from streams.matching.posterior import posterior
 from streams.matching.roll import Roll
 from streams.matching.score import Scored, Scorer
+from streams.matching.sieve import Asked, Pairs, Sieve
 
 FEW = 24
-"""Candidates that are compared in full: the others are in fewer or larger blocks of the index."""
+"""Candidates that are compared in full at most."""
 
-MANY = 8
-"""From so many on, those found in one block alone need a name that is alike, or an identifier."""
+BEST = 5
+"""Candidates in an answer."""
 
-GLANCED = 120
-"""Candidates whose whole names are glanced at, to choose the few."""
+NEAR = 0.001
+"""A no is explained where some child could come as near as this; who is nobody's business is compared with nobody."""
 
-LIKE_ENOUGH = 0.70
-"""Whole-name Jaro-Winkler that a candidate found in one block alone needs when there are many."""
+MATTERS = 1e-4
+"""A child of less than this chance, against a stranger's 1, changes no answer."""
 
-ALIKE_BITS = 12.0
-"""What the same whole name is worth then, in bits; a block of one child in 4,000 is as much."""
+AT_HOME_MATTERS = 1e-3
+"""Nor does somebody else of a child's household, of less: it is only ever weighed against a child of 190 who is to be paged."""
 
 GROWN_UP = 18
 """Years."""
@@ -52,6 +54,17 @@ class Listed(Known, Protocol):
 
     @property
     def child_id(self) -> str: ...
+
+
+class Question(NamedTuple):
+    """Who is this? `door` is where the event came in (admission, arrest, exclusion, missing).
+
+    `sensitive`: the sender restricts the record, so that a human decides.
+    """
+
+    person: Person
+    door: str | None = None
+    sensitive: bool = False
 
 
 def today() -> date:
@@ -81,9 +94,11 @@ class Matcher:
         self._names = name_tables.load()
         self._sounds = Sounds(self._names)
         self._compare = NameCompare(self._names, self._sounds)
+        self._packer = Packer(self._names, self._sounds)
+        self._sieve = Sieve(self._model)
         self._index = Index(background=background)
         self._roll = self._empty()
-        self._same = cache(self._model.same)
+        self._nobody = Decision(lane=Lane.NONE, model=self.model_name)
 
     def __len__(self) -> int:
         return len(self._roll)
@@ -102,8 +117,10 @@ class Matcher:
     def put(self, child: Listed) -> None:
         """Adds the child, or replaces what was known of it."""
         self.remove(child.child_id)
-        one = entry(child, self._clock())
-        self._index.add(self._roll.add(child.child_id, one), filed(one, self._sounds))
+        one = _entry(child, self._clock())
+        row = self._roll.add(child.child_id, one)
+        self._roll.table.put(row, *self._packer.pack(one, self._roll.table.next_unit))
+        self._index.add(row, filed(one, self._sounds))
 
     def remove(self, child_id: str) -> None:
         """Nothing happens if the child is not on the list."""
@@ -113,85 +130,152 @@ class Matcher:
         row, one = struck
         self._index.drop(row, filed(one, self._sounds))
 
-    def decide(self, person: Person, *, door: str | None = None, sensitive: bool = False) -> Decision:
-        """Who this is, how surely, and why. `door` is where the event came in (admission, arrest, exclusion, missing).
+    def decide(
+        self,
+        person: Person,
+        *,
+        door: str | None = None,
+        sensitive: bool = False,
+        without: Collection[str] = (),
+    ) -> Decision:
+        """Who this is, how surely, and why: with the best five, however far off. `door`, `sensitive` as in Question.
 
-        `sensitive`: the sender restricts the record, so that a human decides. The same list and person give the same answer.
+        `without`: children whom it is known not to be. The same list and person give the same answer.
         """
+        return self._decide([Question(person, door, sensitive)], near=0.0, without=without)[0]
+
+    def decide_all(self, questions: Sequence[Question], *, without: Collection[str] = ()) -> list[Decision]:
+        """The same lanes and children in the same order, at a fraction of the cost: where no child could come NEAR none is named."""
+        return self._decide(questions, near=NEAR, without=without)
+
+    def glance(self, children: Iterable[Listed]) -> Callable[[Person], bool]:
+        """A quick look for these children alone: whether a person is filed under any of their keys, so that to decide is worth
+        while. It holds hashes, and none of the children."""
         now = self._clock()
-        asked = entry(person, now)
-        if asked.nameless or not person.identity_reliable:
-            asked = identifiers_only(asked)
-        same = self._same(door if door in self._model.doors else None, person.date_of_birth_is.value)
-        scorer = Scorer(asked, same, self._model, self._compare, self._roll.frequencies)
-        found = [(scorer.score(one, row), one) for row, one in self._candidates(asked)]
-        if not found:
-            return Decision(lane=Lane.NONE, model=self.model_name)
-        entries = {scored.row: one for scored, one in found}
-        ranked = self._ranked([scored for scored, _ in found])
-        facts = Facts(adult=_grown_up(asked.birth, entries[ranked[0][1].row].birth, now), restricted=sensitive)
-        return self._answer(ranked, facts)
+        wanted = {key for child in children for key in filed(_entry(child, now), self._sounds)}
 
-    def _ranked(self, found: list[Scored]) -> list[tuple[float, Scored]]:
+        def near(person: Person) -> bool:
+            groups = sought(entry(person, now), self._sounds)
+            return any(not wanted.isdisjoint(keys) for _, keys in groups)
+
+        return near
+
+    def _decide(self, questions: Sequence[Question], *, near: float, without: Collection[str]) -> list[Decision]:
+        if not questions:
+            return []
+        now, sounds = self._clock(), self._sounds.remembering()
+        asked = [self._asked(question, now) for question in questions]
+        pairs = self._pairs([one.entry for one in asked], sounds, without)
+        listed, frequencies = self._roll.packed(pairs.row), self._roll.frequencies
+        look = self._sieve.look(asked, pairs, listed, self._packer.hearing(sounds), frequencies)
+        most = look.children()
+        answers = [self._nobody] * len(asked)
+        for place in self._worth_comparing(pairs, most, len(asked), near):
+            own = (pairs.of == place).nonzero()[0]
+            scored = self._scored(asked[place], pairs.row[own], most[own], look.households(place, own))
+            if scored:
+                answers[place] = self._answer(asked[place].entry, scored, now, sensitive=questions[place].sensitive)
+        return answers
+
+    def _worth_comparing(self, pairs: Pairs, most: Table, count: int, near: float) -> list[int]:
+        """Whose child may be near, or who may come to a review by several who are not. A child found by two keys counts twice."""
+        chances = self._chance(most)
+        somebody = np.bincount(pairs.of[chances >= near], minlength=count) > 0
+        together = np.bincount(pairs.of, chances, minlength=count) >= self._model.thresholds.review / 2
+        worth: list[int] = (somebody | together).nonzero()[0].tolist()
+        return worth
+
+    def _asked(self, question: Question, now: date) -> Asked:
+        person = question.person
+        one = entry(person, now)
+        if one.nameless or not person.identity_reliable:
+            one = identifiers_only(one)
+        return self._sieve.asked(one, question.door, person.date_of_birth_is.value)
+
+    def _pairs(self, asked: Sequence[Entry], sounds: Sounds, without: Collection[str]) -> Pairs:
+        """Every person with every child that shares a key. A block beyond the cap is reported once for a batch."""
+        keys: list[int] = []
+        kinds: list[int] = []
+        counts = []
+        for one in asked:
+            before = len(keys)
+            for kind, group in sought(one, sounds):
+                keys += group
+                kinds += [kind] * len(group)
+            counts.append(len(keys) - before)
+        met: set[int] = set()
+        kind_of = np.array(kinds, np.int8)
+        places, rows = self._index.find(keys, kind_of == IDENTIFIER, lambda place: met.add(kinds[place]))
+        for block in sorted(met):
+            self._on_overflow(LABELS[block])
+        if without:
+            others = np.isin(rows, [self._roll.row(child) for child in without], invert=True)
+            places, rows = places[others], rows[others]
+        of = np.repeat(np.arange(len(counts)), counts)[places]
+        return Pairs(of, rows, kind_of[places] == IDENTIFIER)
+
+    def _chance(self, bits: Table) -> Table:
+        """Of each child, against a stranger's 1."""
+        each = self._model.prior.share_on_list / max(len(self), self._model.prior.least_children)
+        chance: Table = each * np.exp2(np.minimum(bits, 200.0))
+        return chance
+
+    def _scored(self, asked: Asked, rows: Rows, most: Table, households: Table) -> list[Scored]:
+        """The children whom it is worth while to compare, compared: the best five, and all who MATTER; at most FEW."""
+        scorer = Scorer(asked.entry, asked.same, self._model, self._compare, self._roll.frequencies)
+        order = np.argsort(-most, kind="stable")
+        matters = ((self._chance(most) >= MATTERS) | (self._chance(households) >= AT_HOME_MATTERS))[order]
+        scored: dict[int, Scored] = {}
+        best: list[float] = []
+        for row, reach, needed in zip(rows[order].tolist(), most[order].tolist(), matters.tolist(), strict=True):
+            if row in scored or not (needed or len(best) < BEST or reach >= best[0]):
+                continue
+            for _, one in self._roll.at([row]):
+                scored[row] = scorer.score(one, row)
+                best = sorted([*best, scored[row].child])[-BEST:]
+            if len(scored) == FEW:
+                break
+        return list(scored.values())
+
+    def _answer(self, asked: Entry, scored: list[Scored], now: date, *, sensitive: bool) -> Decision:
         """With their probabilities, best first; ties by id, so that the order of loading makes no difference."""
-        chances = posterior(found, len(self), self._model.prior)
-        pairs = zip(chances, found, strict=True)
-        return sorted(pairs, key=lambda pair: (-pair[0], -pair[1].child, self._roll.child_id(pair[1].row)))
-
-    def _answer(self, ranked: list[tuple[float, Scored]], facts: Facts) -> Decision:
+        chances = posterior(scored, len(self), self._model.prior)
+        ranked = sorted(
+            zip(chances, scored, strict=True),
+            key=lambda pair: (-pair[0], -pair[1].child, self._roll.child_id(pair[1].row)),
+        )
         best, probabilities = ranked[0][1], [chance for chance, _ in ranked]
-        lane, held = choose(best, probabilities, facts, self._model.thresholds)
+        ((_, child),) = self._roll.at([best.row])
+        facts = Facts(adult=_grown_up(asked.birth, child.birth, now), restricted=sensitive)
+        lane, held = choose([one for _, one in ranked], probabilities, facts, self._model.thresholds)
         return Decision(
             lane=lane,
             child=None if lane is Lane.NONE else self._roll.child_id(best.row),
             candidates=tuple(
                 Candidate(child=self._roll.child_id(one.row), weight=round(one.child, 2), probability=min(chance, 1.0))
-                for chance, one in ranked[:5]
+                for chance, one in ranked[:BEST]
             ),
             why=explain(best, probabilities, held, self._model.swapped_names),
             model=self.model_name,
         )
 
-    def _candidates(self, asked: Entry) -> list[tuple[int, Entry]]:
-        keys = sought(asked, self._sounds, self._names)
-        if not keys:
-            return []
-        met: set[int] = set()
-        identifiers = sum(kind == IDENTIFIER for kind, _ in keys)  # they come first
-        rows, weights, counts = self._index.find(
-            [key for _, key in keys], lambda place: met.add(keys[place][0]), identifiers
-        )
-        for block in sorted(met):
-            self._on_overflow(LABELS[block])
-        if len(rows) > MANY:
-            rows = self._likeliest(asked, *_heaviest(rows, weights, counts))
-        return self._roll.at(rows.tolist())
-
-    def _likeliest(self, asked: Entry, rows: Rows, weights: Weights, counts: Counts) -> Rows:
-        """The FEW in the most telling blocks, where a name that is alike as a whole tells as much as a block.
-
-        A row found in one block only needs such a name.
-        """
-        names = [one.whole for _, one in self._roll.at(rows.tolist())]
-        if len(names) < len(rows) or not asked.whole:
-            return rows[:FEW]
-        alike = cdist([asked.whole], names, scorer=JaroWinkler.similarity)[0]
-        likely = ((counts > 1) | (alike >= LIKE_ENOUGH) | (weights >= SURE)).nonzero()[0]
-        order = np.argsort(-(weights + ALIKE_BITS * alike)[likely], kind="stable")
-        chosen: Rows = rows[likely[order[:FEW]]]
-        return chosen
-
     def _filed(self, children: Iterable[Listed], roll: Roll) -> tuple[Keys, Rows]:
-        forms, now, sounds = cache(form), self._clock(), self._sounds
-        keys, counts, replaced = array("q"), array("i"), []
+        forms, now, sounds = cache(form), self._clock(), self._sounds.remembering()
+        packer = self._packer.hearing(sounds)
+        name = cache(packer.name)
+        keys, counts, replaced, records, units = array("q"), array("i"), [], bytearray(), bytearray()
         for child in children:
             if struck := roll.strike(child.child_id):
                 replaced.append(struck[0])
-            one = entry(child, now, forms)
+            one = _entry(child, now, forms)
             roll.add(child.child_id, one)
             own = filed(one, sounds)
             keys.extend(own)
             counts.append(len(own))
+            record, named = packer.pack(one, len(units) // UNIT.itemsize, name)
+            records += record
+            units += named
+        roll.table.fill(records, units)
         rows = np.repeat(np.arange(len(counts), dtype=np.int32), np.frombuffer(counts, np.int32))
         kept = ~np.isin(rows, replaced) if replaced else slice(None)
         return np.frombuffer(keys, np.int64)[kept], rows[kept]
@@ -200,10 +284,9 @@ class Matcher:
         return Roll(Frequencies(self._model, self._names))
 
 
-def _heaviest(rows: Rows, weights: Weights, counts: Counts) -> tuple[Rows, Weights, Counts]:
-    """Those in the most telling blocks, first of all."""
-    place = np.argsort(-weights, kind="stable")[:GLANCED]
-    return rows[place], weights[place], counts[place]
+def _entry(child: Listed, now: date, forms: Forms = form) -> Entry:
+    one = entry(child, now, forms)
+    return with_formers(one, child, forms) if isinstance(child, WatchedChild) and child.has_formers else one
 
 
 def _grown_up(asked: int, child: int, now: date) -> bool:

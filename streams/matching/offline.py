@@ -15,6 +15,9 @@ from streams.matching.listing import read
 from streams.matching.matcher import Matcher
 from streams.matching.model import Model
 
+LONGEST = 262_144
+"""Characters of a line: as much as the gateway takes for an event (contract section 3)."""
+
 
 def say(sentence: str) -> None:
     """To stderr."""
@@ -48,11 +51,15 @@ def match_lines(
 def answer(matcher: Matcher, line: str) -> dict[str, Any]:
     """The answer to one line. Never raises."""
     own: str | int | None = None
+    if len(line) > LONGEST:
+        return _refused(matcher, None, f"longer than {LONGEST:,} characters")
     try:
-        asked = json.loads(line)
+        asked = json.loads(line.removeprefix("\ufeff"))
         if not isinstance(asked, dict):
             return _refused(matcher, None, "not a JSON object")
         own = asked.get("id") if isinstance(asked.get("id"), (str, int)) else None
+        if not _is_text(line):
+            return _refused(matcher, own, "not UTF-8")
         door = asked.get("door")
         decision = matcher.decide(
             Person.model_validate(asked.get("person")), door=door if isinstance(door, str) else None
@@ -62,6 +69,11 @@ def answer(matcher: Matcher, line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return _refused(matcher, own, "not JSON")
     return {"id": own, **decision.model_dump(mode="json")}
+
+
+def _is_text(line: str) -> bool:
+    """A name whose bytes were of another alphabet is another name: it is refused, not guessed at."""
+    return line.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in line)
 
 
 def _refused(matcher: Matcher, own: str | int | None, why: str) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 
 from streams.matching.frequency import Frequencies
+from streams.matching.index import Rows
 from streams.matching.normalise import Entry
+from streams.matching.packed import Packed
+from streams.matching.table import Table
 
 
 class Roll:
@@ -14,6 +17,7 @@ class Roll:
         self._rows: dict[str, int] = {}
         self._ids: list[str | None] = []
         self._entries: list[Entry | None] = []
+        self.table = Table()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -34,10 +38,19 @@ class Roll:
             return None
         one = self._entries[row]
         self._entries[row] = self._ids[row] = None
+        self.table.erase(row)
         if one is None:
             return None
         self.frequencies.count(one, -1)
         return row, one
+
+    def packed(self, rows: Rows) -> Packed:
+        """The record of each row."""
+        return self.table.at(rows)
+
+    def row(self, child_id: str) -> int:
+        """-1 if nobody has that id."""
+        return self._rows.get(child_id, -1)
 
     def child_id(self, row: int) -> str:
         return self._ids[row] or ""

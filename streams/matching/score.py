@@ -10,6 +10,12 @@ from streams.matching.frequency import Frequencies
 from streams.matching.model import Bits, Model
 from streams.matching.normalise import Entry, usable
 
+ELSEWHERE = 4
+"""Level of a postcode that has nothing in common with the other."""
+
+GENERATION = 12_00_00
+"""Twelve years between two birth dates, as yyyymmdd: no slip of one digit in a year of this century, but another generation."""
+
 
 class Finding(NamedTuple):
     """One field's level and its bits. `one_in`: the name that agreed is borne by one in so many; 0 where that was not used."""
@@ -58,7 +64,9 @@ class Scorer:
         if both not in self._seen:
             self._seen[both] = self._names(child)
         names, swapped = self._seen[both]
-        findings = (*names, *[self._plain(level, child) for level in all_but_names(self._asked, child, self._marks)])
+        levels = all_but_names(self._asked, child, self._marks)
+        moved = any(found.field == "postcode" and found.level == ELSEWHERE for found in levels)
+        findings = (*names, *[self._plain(found, child, moved) for found in levels])
         cost = self._model.swapped_names if swapped else 0.0
         same, home = cost, cost
         for finding in findings:
@@ -99,17 +107,19 @@ class Scorer:
             stranger = min(stranger + log2(found.forms), -0.01)
         return Finding(field, level, self._same[field][level] - stranger, household - stranger, one_in)
 
-    def _plain(self, found: Level, child: Entry) -> Finding:
+    def _plain(self, found: Level, child: Entry, moved: bool) -> Finding:
         """1 January is the day that offices write for "some time that year": more people share it than were born on it."""
         field, level = found.field, found.level
-        stranger = self._stranger[field][level]
+        stranger, same = self._stranger[field][level], self._same[field][level]
         if field == "date_of_birth" and level == 0 and child.birth % 10000 == 101:
             stranger = log2(self._model.first_of_january)
-        if field == "postcode" and (share := self._frequencies.place(child.postcode, level)):
+        if field == "date_of_birth" and level == 5 and abs(self._asked.birth - child.birth) >= GENERATION:
+            same += self._model.generation_apart
+        if field == "street" and moved:
+            stranger = max(stranger, log2(self._model.street_elsewhere))
+        if field == "postcode" and (share := self._frequencies.place(self._asked.postcode, level)):
             stranger = max(stranger, log2(share))
-        return Finding(
-            field, level, self._same[field][level] - stranger, self._household[field][level] - stranger, 0, found.valid
-        )
+        return Finding(field, level, same - stranger, self._household[field][level] - stranger, 0, found.valid)
 
 
 def _namesake_twin(findings: tuple[Finding, ...]) -> bool:

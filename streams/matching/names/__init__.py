@@ -20,11 +20,14 @@ class Names:
 
     `cultures` maps a family name to the given names of the culture it mostly belongs to: Mohammed is not one boy in 60
     among the Khans, and a table that takes first and last names as independent is surest where it should doubt.
+    `nearest` is the share of a given name in the culture where it is commonest: what to reckon with where the family name is
+    one that no table knows.
     """
 
     given: Mapping[str, float]
     family: Mapping[str, float]
     cultures: Mapping[str, Mapping[str, float]]
+    nearest: Mapping[str, float]
     spellings: Sets
     nicknames: Sets
 
@@ -49,6 +52,7 @@ def load(folder: Path = SHIPPED) -> Names:
         given=_overall(given, shares),
         family=_overall(family, shares),
         cultures={name: given[group] for name, group in _mostly(family, shares).items()},
+        nearest=_largest(given),
         spellings=_spellings(folder / "spellings.csv"),
         nicknames=_nicknames(folder / "nicknames.csv"),
     )
@@ -74,6 +78,14 @@ def _overall(tables: dict[str, dict[str, float]], shares: dict[str, float]) -> d
         for name, share in table.items():
             total[name] += shares[group] * share
     return dict(total)
+
+
+def _largest(tables: dict[str, dict[str, float]]) -> dict[str, float]:
+    shares: dict[str, float] = defaultdict(float)
+    for table in tables.values():
+        for name, share in table.items():
+            shares[name] = max(share, shares[name])
+    return dict(shares)
 
 
 def _mostly(tables: dict[str, dict[str, float]], shares: dict[str, float]) -> dict[str, str]:

@@ -1,0 +1,156 @@
+"""The most that each child could weigh, in bits, for thousands of pairs at a time: never less than what `score` finds.
+
+A child of whom even that is far too little need not be compared word by word, and nearly all that an index finds are such.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from math import log2
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.person import IDENTIFIERS
+from streams.matching import likeness as like
+from streams.matching.frequency import Frequencies
+from streams.matching.likeness import Codes, Likeness, Truth
+from streams.matching.model import Model
+from streams.matching.normalise import Entry
+from streams.matching.packed import SOUND
+from streams.matching.score import Same
+
+Table = NDArray[np.float64]
+
+WIDTHS: Final = (
+    like.NO_NAME + 1,
+    like.NO_NAME + 1,
+    like.NEW_YEAR + 1,
+    like.ANY_PLACE + 1,
+    like.NO_SEX + 1,
+    like.DOORS + 1,
+)
+GIVEN, FAMILY, BIRTH, PLACE, SEX, DOOR = accumulate((0, *WIDTHS[:-1]))
+"""Where each field begins in a row of bits: one number for each code of `likeness`."""
+
+ALL_MARKS: Final = 1 << 2 * len(IDENTIFIERS)
+
+
+class Row:
+    """What each code weighs against a stranger. `first`: log2 of the probabilities of m, or of h."""
+
+    def __init__(self, model: Model, first: Same, *, apart: float = 0.0) -> None:
+        """`apart`: what is added where the birth dates are a generation apart."""
+        least_given = min(model.least_given, model.least_given_beside_unknown)
+        self._bits = {
+            field: [m - u for m, u in zip(first[field], model.stranger[field], strict=True)] for field in first
+        }
+        self.codes = np.array(
+            [
+                *self._name("given_name", first["given_name"][0] - log2(least_given)),
+                *self._name("family_name", first["family_name"][0] - log2(model.least_family)),
+                *self._birth(first["date_of_birth"][0] - log2(model.first_of_january), apart),
+                *self._place(),
+                *self._bits["sex"],
+                0.0,
+                *self._door(),
+            ]
+        )
+        self._marks: dict[int, Table] = {}
+
+    def _name(self, field: str, rare: float) -> list[float]:
+        """A level may turn out to be any worse one, which is not always fewer bits."""
+        worse = _best_from(self._bits[field])
+        exact = max(rare, worse[1])
+        return [exact, exact, *worse[1:], 0.0]
+
+    def _birth(self, new_year: float, apart: float) -> list[float]:
+        bits = self._bits["date_of_birth"]
+        return [*bits[:-1], bits[-1] + max(apart, 0.0), 0.0, new_year]
+
+    def _place(self) -> list[float]:
+        bits = self._bits["postcode"]
+        return [bits[0], max(bits[1:]), *bits[2:], 0.0, max(bits)]
+
+    def _door(self) -> list[float]:
+        house, street = self._bits["house"], self._bits["street"]
+        far = [0.0, 0.0, max(street[1], 0.0), max(street[0], 0.0)]
+        near = [max(house[1:]), max(house), max(house), max(house)]
+        return [*far, *near, *map(max, far, near), 0.0]
+
+    def marks(self, asked: int) -> Table:
+        """By what the child has. None is equal, which the index finds by itself; two usable ones are then of two people."""
+        found = self._marks.get(asked)
+        if found is None:
+            found = self._marks[asked] = np.array([self._differing(asked, child) for child in range(ALL_MARKS)])
+        return found
+
+    def _differing(self, asked: int, child: int) -> float:
+        total = 0.0
+        for place, kind in enumerate(IDENTIFIERS):
+            bits = self._bits[kind]
+            if asked & child & 1 << place:
+                usable = asked & child & 1 << place + SOUND
+                total += bits[3] if usable else max(bits[1], bits[2], 0.0)
+        return total
+
+    def equal(self, asked: int) -> float:
+        """Of all the identifiers that are asked for."""
+        return sum(self._bits[kind][0] for place, kind in enumerate(IDENTIFIERS) if asked & 1 << place)
+
+
+class Shares:
+    """How common the names and the places of some people are, at the least: what is exact weighs by it."""
+
+    def __init__(self, model: Model, frequencies: Frequencies, asked: Sequence[Entry]) -> None:
+        places = [
+            [frequencies.place(one.postcode, level) for level in (0, 2, 3)] if one.postcode else _NOWHERE
+            for one in asked
+        ]
+        given = [frequencies.given_at_least(one.given[0]) if one.given else 1.0 for one in asked]
+        family = [frequencies.family(one.family[0]) if one.family else 1.0 for one in asked]
+        least_given = min(model.least_given, model.least_given_beside_unknown)
+        self._given = log2(least_given) - np.log2(given)
+        self._family = log2(model.least_family) - np.log2(family)
+        with np.errstate(divide="ignore"):
+            expected = np.array([model.stranger["postcode"][level] for level in (0, 2, 3)])
+            self._places = np.minimum(expected - np.log2(np.array(places)), 0.0)
+
+    def fit(self, rows: Sequence[Row], people: slice) -> Table:
+        """The bits of each row, as they are for each of the people."""
+        bits = np.array([row.codes for row in rows])
+        for field, share in ((GIVEN, self._given), (FAMILY, self._family)):
+            exact = bits[:, field + like.SAME] + share[people]
+            bits[:, field + like.SAME] = np.maximum(exact, bits[:, field + like.VARIANT])
+        bits[:, [PLACE, PLACE + like.SECTOR, PLACE + like.OUTCODE]] += self._places[people]
+        return bits
+
+
+_NOWHERE: Final = (0.0, 0.0, 0.0)
+
+
+def weigh(alike: Likeness, of: Codes, bits: Table, swapped: float) -> Table:
+    """All but the identifiers. Pair `i` is weighed by `bits[of[i]]`; `swapped` is the cost of reading the names crosswise."""
+    flat, base = bits.ravel(), of * bits.shape[1]
+    straight = flat[base + (GIVEN + alike.given)] + flat[base + (FAMILY + alike.family)]
+    crossed = flat[base + (GIVEN + alike.crossed_given)] + flat[base + (FAMILY + alike.crossed_family)]
+    found: Table = np.maximum(straight, crossed + swapped)
+    for field, code in ((BIRTH, alike.birth), (PLACE, alike.place), (SEX, alike.sex), (DOOR, alike.door)):
+        found += flat[base + (field + code)]
+    return found
+
+
+def weigh_marks(alike: Likeness, of: Codes, rows: Sequence[Row], asked: Codes, named: Truth) -> Table:
+    """The identifiers of each pair; `asked` has those of each person. `named`: the index found the child by one of them."""
+    kinds = list(dict.fromkeys(zip(rows, asked.tolist(), strict=True)))
+    place = {kind: number for number, kind in enumerate(kinds)}
+    kind_of = np.array([place[kind] for kind in zip(rows, asked.tolist(), strict=True)])[of]
+    differing = np.concatenate([row.marks(marks) for row, marks in kinds])
+    equal = np.array([row.equal(marks) for row, marks in kinds])
+    found: Table = np.where(named, equal[kind_of], differing[kind_of * ALL_MARKS + alike.marks])
+    return found
+
+
+def _best_from(bits: Sequence[float]) -> list[float]:
+    """For each place the largest from there on."""
+    return list(accumulate(reversed(bits), max))[::-1]

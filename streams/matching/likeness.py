@@ -1,0 +1,211 @@
+"""How alike two packed entries could be at most, for thousands of pairs at a time: the best level that `compare` could find.
+
+Everything here is an upper bound and never too low; where the records do not tell, the better level is taken.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.matching.packed import (
+    ALONE,
+    ANY_FAMILY,
+    ANY_GIVEN,
+    FAMILY,
+    FEMALE,
+    MALE,
+    PLAIN,
+    SEVERAL_PLACES,
+    WHOLE,
+    Packed,
+    Records,
+    Units,
+)
+
+Codes = NDArray[Any]
+Bits = NDArray[Any]
+Truth = NDArray[np.bool_]
+
+RARE, SAME, VARIANT, VERY_SIMILAR, SIMILAR, INITIAL, ALIKE, DIFFER, NO_NAME = range(9)
+"""Of a name: RARE may be exact, and no name in particular; from there on the levels of `compare`."""
+
+BIRTHS: Final = 6
+NO_BIRTH, NEW_YEAR = BIRTHS, BIRTHS + 1
+"""Of a birth date: the levels of `compare`, missing, and exact on 1 January."""
+
+ONE_EDIT, SECTOR, OUTCODE, ELSEWHERE, NO_PLACE, ANY_PLACE = range(1, 7)
+"""Of a postcode: ONE_EDIT may be any but exact; ANY_PLACE is a child with former ones as well."""
+
+NO_SEX: Final = 2
+
+FAR, NEAR, PERHAPS_NEAR = range(3)
+OTHER_HOUSE, SAME_NUMBER, SAME_HOUSE, SAME_LINE = range(4)
+DOORS: Final = 12
+"""Of an address line: how near the postcodes are, times four, and how alike the lines; DOORS is missing."""
+
+
+class Likeness(NamedTuple):
+    """A code for each pair. `crossed_...`: given against family name and the other way round."""
+
+    given: Codes
+    family: Codes
+    crossed_given: Codes
+    crossed_family: Codes
+    birth: Codes
+    place: Codes
+    sex: Codes
+    door: Codes
+    marks: Codes  # as the child has them packed
+
+    def of(self, places: Codes) -> "Likeness":
+        """Of these pairs alone."""
+        return Likeness(*(code[places] for code in self))
+
+
+def likeness(asked: Packed, of: Codes, child: Packed, kin: NDArray[np.bool_]) -> Likeness:
+    """Record `of[i]` of `asked` with record `i` of `child`. `kin`: which known names are forms of one another."""
+    one, other = asked.records.take(of), child.records
+    names, place = _names(one, asked.units, other, child.units, kin), _place(one, other)
+    return Likeness(
+        given=names[0],
+        crossed_family=names[1],
+        crossed_given=names[2],
+        family=names[3],
+        birth=_birth(one["birth"], other["birth"]),
+        place=place,
+        sex=_sex(one["more"], other["more"]),
+        door=_door(one, other, place),
+        marks=other["marks"],
+    )
+
+
+def _names(one: Records, units: Units, other: Records, child_units: Units, kin: NDArray[np.bool_]) -> Codes:
+    """The best of every unit with every unit: given with given, given with family, family with given, family with family."""
+    found = np.full((4, len(one)), NO_NAME, np.int8)
+    plain = one["more"] & other["more"] & PLAIN != 0
+    places = plain.nonzero()[0]
+    first, second = one["first"][places].astype(np.int64), other["first"][places].astype(np.int64)
+    left = units.take(np.concatenate([first, first, first + 1, first + 1]))
+    right = child_units.take(np.concatenate([second, second + 1, second, second + 1]))
+    found[:, places] = _units(left, right, kin).reshape(4, -1)
+    places = (~plain).nonzero()[0]
+    found[:, places] = _many(one.take(places), units, other.take(places), child_units, kin)
+    found[1:3][found[1:3] == SAME] = RARE  # how common a given name is as a family name is not asked
+    return found
+
+
+def _many(one: Records, units: Units, other: Records, child_units: Units, kin: NDArray[np.bool_]) -> Codes:
+    """Those who have several names, or lack one."""
+    across = other["units"].astype(np.int64)
+    sizes = one["units"] * across
+    of = np.repeat(np.arange(len(sizes)), sizes)
+    step = np.arange(len(of)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    across = across[of]
+    left = units.take(one["first"][of] + step // across)
+    right = child_units.take(other["first"][of] + step % across)
+    which = 2 * (left["kind"] & FAMILY) + (right["kind"] & FAMILY)
+    found = np.full((4, len(sizes)), NO_NAME, np.int8)
+    np.minimum.at(found, (which, of), _units(left, right, kin))
+    for place, left_any, right_any in _ANY:
+        found[place][(one["more"] & left_any | other["more"] & right_any) != 0] = RARE
+    return found
+
+
+_ANY: Final = (
+    (0, ANY_GIVEN, ANY_GIVEN),
+    (1, ANY_GIVEN, ANY_FAMILY),
+    (2, ANY_FAMILY, ANY_GIVEN),
+    (3, ANY_FAMILY, ANY_FAMILY),
+)
+
+
+def _units(left: Units, right: Units, kin: NDArray[np.bool_]) -> Codes:
+    """What Jaro-Winkler could be: a letter that the other has not cannot match. Then what is known of names, and what is the same."""
+    length, other_length = left["length"].astype(np.int16), right["length"].astype(np.int16)
+    letters, other_letters = left["letters"], right["letters"]
+    both = np.bitwise_count(letters & other_letters)
+    matching = np.minimum(
+        length - (np.bitwise_count(letters) - both), other_length - (np.bitwise_count(other_letters) - both)
+    )
+    alike = matching * (left["per_letter"] + right["per_letter"]) + np.float32(1e-5)  # Jaro is a third of this and one
+    same_start = left["start"] == right["start"]
+    better = alike + np.float32(0.15) * same_start
+    same_sound = (left["sounds"] & right["sounds"]) != 0
+    code: Codes = DIFFER - (better >= ALIKE_FROM).astype(np.int8)
+    code[(better >= SIMILAR_FROM) | (same_sound & (alike >= SOUNDS_FROM))] = SIMILAR
+    code[better >= VERY_SIMILAR_FROM] = VERY_SIMILAR
+    initial = (same_start & (np.minimum(length, other_length) == 1)).nonzero()[0]
+    code[initial] = np.minimum(code[initial], INITIAL)
+    known = ((left["known"] != 0) & (right["known"] != 0)).nonzero()[0]
+    code[known[kin[left["known"][known], right["known"][known]]]] = VARIANT
+    same = (left["hashed"] == right["hashed"]).nonzero()[0]
+    kind = left["kind"][same] & right["kind"][same]
+    code[same] = np.where(kind & ALONE, SAME, np.where(kind & WHOLE, RARE, VARIANT))
+    return code
+
+
+SOUNDS_FROM, ALIKE_FROM, SIMILAR_FROM, VERY_SIMILAR_FROM = map(np.float32, (0.8, 1.25, 1.4, 1.75))
+"""Where a Jaro-Winkler of .60, .75, .85 and .92 can begin: the share of letters that match in the one and in the other, and .15
+more if they start with the same letter."""
+
+
+def _birth(one: Bits, other: Bits) -> Codes:
+    """Four bits a digit, yyyymmdd. Exact, as in `compare`."""
+    apart = one ^ other
+    digits = apart | apart >> 1
+    digits = (digits | digits >> 2) & 0x11111111
+    same_year, same_month, same_day = apart >> 16 == 0, apart & 0xFF00 == 0, apart & 0xFF == 0
+    day, month = one & 0xFF, one >> 8 & 0xFF
+    turned = (one & 0xFFFF0000 | day << 8 | month) == other
+    code = np.where(same_year, np.int8(4), np.int8(5))
+    code[same_year & (same_month | same_day) | same_month & same_day] = 3
+    code[np.bitwise_count(digits) == 1] = 2
+    code[turned & (day <= 0x12)] = 1
+    code[apart == 0] = 0
+    code[(apart == 0) & (one & 0xFFFF == 0x101)] = NEW_YEAR
+    code[(one == 0) | (other == 0)] = NO_BIRTH
+    return code
+
+
+def _place(asked: Records, child: Records) -> Codes:
+    """Eight bits a letter, the last one lowest. One edit may be said of a few that are two edits apart."""
+    one, other = asked["place"], child["place"]
+    apart = one ^ other
+    code: Codes = ELSEWHERE - (apart >> 24 == 0).astype(np.int8) - (apart >> 16 == 0)
+    code[_perhaps_one_edit(one, other, apart)] = ONE_EDIT
+    code[apart == 0] = 0
+    code[other == 0] = NO_PLACE
+    code[child["more"] & SEVERAL_PLACES != 0] = ANY_PLACE
+    code[one == 0] = NO_PLACE
+    return code
+
+
+def _perhaps_one_edit(one: Bits, other: Bits, apart: Bits) -> Truth:
+    signs = apart | apart >> 4
+    signs |= signs >> 2
+    signs = (signs | signs >> 1) & 0x0101010101010101
+    count = np.bitwise_count(signs)
+    changed = (count == 1) | ((count == 2) & (signs & signs >> 8 != 0))
+    # One left out: above the lowest sign that differs, the shorter is the longer moved by one.
+    lowest = apart & (~apart + np.uint64(1))
+    moved = (np.minimum(one, other) << 8) ^ np.maximum(one, other)
+    return np.asarray(changed | (moved < lowest << 8) | (lowest >> 56 != 0))
+
+
+def _sex(one: Bits, other: Bits) -> Codes:
+    both = FEMALE | MALE
+    code: Codes = (one & both != other & both).astype(np.int8)
+    code[(one & both == 0) | (other & both == 0)] = NO_SEX
+    return code
+
+
+def _door(asked: Records, child: Records, place: Codes) -> Codes:
+    left, right = asked["line"], child["line"]
+    addresses = (left != 0) & (right != 0)
+    alike = np.where(addresses, SAME_HOUSE, SAME_NUMBER)
+    alike[asked["house"] != child["house"]] = OTHER_HOUSE
+    alike[addresses & (left == right)] = SAME_LINE
+    near = np.where((place == ONE_EDIT) | (place == ANY_PLACE), PERHAPS_NEAR, FAR)
+    near[place == 0] = NEAR
+    return np.where((asked["house"] == 0) | (child["house"] == 0), DOORS, (near * 4 + alike).astype(np.int8))
