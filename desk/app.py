@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse
 
-from desk import board, detail, guards, hooks, links, sign_in
+from desk import board, detail, guards, hooks, links, reviews, reviews_api, rota, sign_in, undoing
 from desk.live import Live
 from desk.rendering import Screens
 from desk.tools import Clock, SignInFirst, Tools
@@ -70,6 +70,10 @@ def build(
     app.include_router(sign_in.router(tools))
     app.include_router(board.router(tools, live))
     app.include_router(detail.router(tools))
+    app.include_router(reviews.router(tools))
+    app.include_router(reviews_api.router(tools))
+    app.include_router(undoing.router(tools))
+    app.include_router(rota.router(tools))
     app.include_router(hooks.router(engine, settings, sealer, metrics, clock))
     app.include_router(screens.router())
     _refuse_kindly(app, settings, screens)
@@ -116,13 +120,18 @@ async def _missing(engine: AsyncEngine) -> list[str]:
 def _refuse_kindly(app: FastAPI, settings: Settings, screens: Screens) -> None:
     """What a person sees when something is not there, not theirs, or broken. No answer repeats what was sent."""
 
-    async def sign_in_first(_: Request, problem: Any) -> Response:
+    async def sign_in_first(request: Request, problem: Any) -> Response:
+        if request.url.path.startswith("/api/"):
+            return JSONResponse({"detail": "Sign in at /sign-in first, and send its cookie."}, status_code=401)
         return RedirectResponse(f"/sign-in?next={sign_in.afterwards(problem.wanted)}", status_code=303)
 
     async def refused(request: Request, problem: Any) -> Response:
         phrase = HTTPStatus(problem.status_code).phrase
-        if request.url.path.startswith("/twilio/"):
+        if request.url.path.startswith(("/twilio/", "/notify/")):
             return JSONResponse({"detail": phrase}, status_code=problem.status_code, headers=problem.headers)
+        if request.url.path.startswith("/api/"):
+            said = {"detail": problem.detail}
+            return JSONResponse(said, status_code=problem.status_code, headers=problem.headers)
         if problem.status_code == HTTPStatus.NOT_FOUND:
             return screens.tell(
                 "There is no such page", "Or it is another team’s.", status=404, next=("/", "Duty desk")

@@ -14,7 +14,7 @@ from notifiers.clocks import observe
 from schemas.child import WatchedChild
 from schemas.moments import Decision
 from schemas.pages import PageState
-from store import answers, board, sessions
+from store import answers, board, sessions, undoing
 from store.sessions import Session
 
 QUESTIONS = (
@@ -102,6 +102,7 @@ async def _look(tools: Tools, page: str, who: Session, *, problem: str | None = 
         attempts = await board.attempts_of(connection, [found.page])
         child = await board.child_of(connection, tools.sealer, found.moment)
         facts = await board.facts_of(connection, tools.sealer, found.moment)
+        may_undo = await undoing.may(connection, who.person, found.team, at=now)
         await sessions.record_view(connection, who, found.page, reason, SHOWED, at=now)
     # Committed: only now may it be shown.
     return tools.screens.show(
@@ -117,6 +118,7 @@ async def _look(tools: Tools, page: str, who: Session, *, problem: str | None = 
         address=_address(child, facts),
         attempts=attempts,
         questions=QUESTIONS,
+        undo=words.UNDO_BECAUSE if may_undo and found.ended_at is None else None,
         clocks=words.CLOCKS,
     )
 

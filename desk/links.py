@@ -54,10 +54,11 @@ def router(tools: Tools) -> APIRouter:
     )
     async def look(token: str) -> Response:
         now = tools.clock()
-        async with tools.engine.connect() as connection:
+        async with tools.engine.begin() as connection:
             link = await links.find(connection, token)
             if link is None:
                 return _no_such_link(tools)
+            await links.mark_opened(connection, token, at=now)  # of the link alone: the page does not change
             page = await board.anyone(connection, link.page)
             passed = await board.passed_at(connection, link.page, link.person)
         return _show(tools, token, page, link, passed, now)

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from desk import words
+from schemas.kinds import DRILL
 
 FILES: Final = ("desk.css", "live.js", "icon.svg")
 
@@ -26,7 +27,13 @@ class Screens:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {"static": self.address, "rehearsal": rehearsal, "who": None, "problem": None}
+        self._environment.globals |= {
+            "static": self.address,
+            "rehearsal": rehearsal,
+            "drill": DRILL,
+            "who": None,
+            "problem": None,
+        }
         self._environment.filters |= {
             "clock": words.clock,
             "lasted": words.lasted,
@@ -36,6 +43,7 @@ class Screens:
             "attempt": lambda key: words.ATTEMPTS[key],
             "purpose": lambda key: words.PURPOSES[key],
             "role": lambda key: words.ROLES[key],
+            "phone": lambda key: words.PHONES[key],
             "heading": words.heading,
         }
 

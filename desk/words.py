@@ -16,7 +16,7 @@ from schemas.events import (
     IdentityChanged,
     ThreatToLifeWarned,
 )
-from schemas.kinds import BY_TYPE
+from schemas.kinds import BY_TYPE, DRILL
 from schemas.london import LONDON
 
 REASONS: Final = {
@@ -31,6 +31,28 @@ CONTACT: Final = {"yes": "Yes", "no": "No", "tried": "We tried"}
 WANTED: Final = {"yes": "Yes", "no": "No", "unsure": "Not sure"}
 HARM: Final = {"none": "No", "some": "Yes, or perhaps: the manager will ask", "unsure": "Not sure yet"}
 """What is asked when a page is closed: was the child helped by being watched over (domain page, L22)?"""
+
+SAME_BECAUSE: Final = {"records": "The two records agree", "known": "I know the child", "asked": "I asked the agency"}
+DIFFERENT_BECAUSE: Final = {
+    "records": "The two records do not agree",
+    "known": "I know the child",
+    "asked": "I asked the agency",
+}
+UNDO_BECAUSE: Final = {
+    "another-child": "It was somebody else",
+    "known": "I have seen or spoken to the child",
+    "asked": "The agency says so",
+}
+"""Why a possible match was decided, or a match undone: closed lists, because what is typed freely may name somebody."""
+
+REVIEW_STATES: Final = {
+    "open": "Nobody has decided yet",
+    "same": "The same child",
+    "different": "Not the same",
+    "withdrawn": "Withdrawn by the sender",
+    "expired": "Nobody decided in time",
+    "handed-on": "Another team is asked now",
+}
 
 STATES: Final = {
     "open": "Nobody has accepted yet",
@@ -58,6 +80,14 @@ PURPOSES: Final = {
     "withdrawn": "told that it was withdrawn",
     "expired": "told that nobody answered",
     "stopped": "told that a phone has opted out",
+    "coming": "told that their time on call begins",
+    "unconfirmed": "told that somebody has not confirmed",
+    "code": "sent a code for their phone",
+    "test": "sent a test of their phone",
+    "reminder": "asked whether contact is made",
+    "returned": "told that the team is asked again",
+    "left": "told that the child has left",
+    "alarm": "told that Nightlight has a fault",
 }
 CLOCKS: Final = ("Happened", "Reached us", "Matched", "Sent", "Delivered", "Accepted", "Contact")
 """The seven clock readings of each thing told (design page, promise 6)."""
@@ -99,6 +129,15 @@ _WHERE: Final[dict[str, dict[str, str]]] = {
     ThreatToLifeWarned.type: {"force": "Police force", "warning": "Warning", "issued_at": "Issued"},
     ChildSearched.type: {"force": "Police force", "at": "Searched"},
 }
+PHONES: Final = {
+    "opted-out": "has opted out (STOP)",
+    "unreachable": "can never be reached: wrong number",
+    "failing": "the last text or call did not arrive",
+    "changed": "new number, not verified",
+    "unverified": "not verified",
+    "verified": "verified",
+}
+
 _PLACES: Final = {"suite", "site_name", "site", "school_name", "school_urn", "missing_from", "court"}
 AT_HOME: Final = (ChildExcluded.type, ChildMissing.type)
 """Kinds of moment after which a child may be at the address on the list, or expected there."""
@@ -130,12 +169,16 @@ def is_sensitive(details: dict[str, Any]) -> bool:
 
 def place(kind: str) -> str:
     """The kind of place, in the words of the text: "a custody suite"."""
+    if kind == DRILL:
+        return "a drill (no child is waiting)"
     known = BY_TYPE.get(kind)
     return known.place if known else "an agency"
 
 
 def heading(kind: str) -> str:
     """What an agency told us, as a heading: "At a custody suite", "Released from custody"."""
+    if kind == DRILL:
+        return "Drill: no child is waiting"
     return _FOLLOW_UPS.get(kind) or f"At {place(kind)}"
 
 

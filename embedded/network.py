@@ -8,52 +8,23 @@ import base64
 import hashlib
 import hmac
 import itertools
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from urllib.parse import urldefrag, urlencode
 from xml.etree import ElementTree
 
 import httpx2
 
-EVERYBODY = "*"
+from embedded import calls, notify
+from embedded.behaviour import DELIVERED, EVERYBODY, RECEIPTS, RINGS, TWILIO, Behaviour, Mode
+from embedded.calls import VOICE, Call, Ring
+from embedded.mail import Mail
+from embedded.notify import NOTIFY
+
 SENDER = "+447700900999"
-
-
-class Mode(StrEnum):
-    """How the network treats a number."""
-
-    DELIVER = "deliver"
-    UNDELIVERED = "undelivered"  # 30003: the phone is off
-    FAILED = "failed"  # 30008
-    SILENT = "silent"  # taken, and then no receipt at all
-    SENT_ONLY = "sent-only"  # with the carrier, and then nothing
-    SLOW = "slow"  # the answer to the pager takes `seconds`
-    TOO_MANY = "429"
-    FAULT = "500"
-    INVALID = "invalid"  # 21211
-    OPTED_OUT = "opted-out"  # 21610
-    LOST_REPLY = "lost-reply"  # taken and delivered with receipts; the answer to the pager is cut off
-    LOST_SILENT = "lost-silent"  # taken and delivered; the answer is cut off and no receipt comes either
-    TWICE = "twice"  # every receipt twice
-    REORDERED = "reordered"  # delivered first, then sent, then queued
-    EARLY = "early"  # every receipt before the answer to the pager
-
-
-RECEIPTS: dict[Mode, tuple[tuple[str, str | None], ...]] = {
-    Mode.UNDELIVERED: (("queued", None), ("sent", None), ("undelivered", "30003")),
-    Mode.FAILED: (("queued", None), ("failed", "30008")),
-    Mode.SILENT: (),
-    Mode.LOST_SILENT: (),
-    Mode.SENT_ONLY: (("queued", None), ("sent", None)),
-    Mode.TWICE: (("queued", None),) * 2 + (("sent", None),) * 2 + (("delivered", None),) * 2,
-    Mode.REORDERED: (("delivered", None), ("sent", None), ("queued", None)),
-}
-DELIVERED: tuple[tuple[str, str | None], ...] = (("queued", None), ("sent", None), ("delivered", None))
-RINGS = frozenset(Mode) - {Mode.UNDELIVERED, Mode.FAILED, Mode.TOO_MANY, Mode.FAULT, Mode.INVALID, Mode.OPTED_OUT}
-"""In these modes the text does arrive on the phone, whatever the pager is told of it."""
 
 
 class UnexpectedTextError(AssertionError):
@@ -73,6 +44,23 @@ class Text:
     at: datetime
     status: str = "accepted"
     rang: bool = False
+    provider: str = TWILIO
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A message in a team's chat, as its webhook has taken it. `headers` by their names in small letters."""
+
+    room: str
+    body: bytes
+    headers: dict[str, str]
+    at: datetime
+
+    @property
+    def text(self) -> str:
+        said: str = json.loads(self.body)["text"]
+        return said
 
 
 @dataclass
@@ -83,12 +71,6 @@ class Answered:
     body: str
     answer: str | None
     at: datetime
-
-
-@dataclass
-class Behaviour:
-    mode: Mode = Mode.DELIVER
-    seconds: float = 0
 
 
 @dataclass
@@ -105,26 +87,82 @@ class Phone:
     requests: int = 0
     unreported: int = 0  # texts whose receipts are still to be sent
     callbacks: list[tuple[str, int]] = field(default_factory=list)
-    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    mails: list[Mail] = field(default_factory=list)
+    chats: list[Chat] = field(default_factory=list)
+    notify_token: str | None = None  # what Notify sends with its callbacks; None: it has been told none, and sends none
+    smtp_port: int = 0
+    telephones: dict[str, Ring] = field(default_factory=dict)
+    behaviours: dict[tuple[str, str], Behaviour] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _expected: set[str] = field(default_factory=set)
 
-    def behave(self, mode: Mode, number: str = EVERYBODY, *, seconds: float = 0) -> None:
-        """From now on, for this number or for every one that has no behaviour of its own."""
-        self.behaviours[number] = Behaviour(Mode(mode), seconds)
+    def behave(self, mode: Mode, number: str = EVERYBODY, *, seconds: float = 0, provider: str = TWILIO) -> None:
+        """From now on, for this number (address, room) or for every one that has no behaviour of its own."""
+        self.behaviours[provider, number] = Behaviour(Mode(mode), seconds)
 
-    def behaviour(self, number: str) -> Behaviour:
-        return self.behaviours.get(number) or self.behaviours.get(EVERYBODY) or Behaviour()
+    def behaviour(self, number: str, provider: str = TWILIO) -> Behaviour:
+        found = self.behaviours.get((provider, number)) or self.behaviours.get((provider, EVERYBODY))
+        return found or Behaviour()
+
+    def new_id(self, kind: str) -> str:
+        """As Twilio makes them: two letters and 32 of hex."""
+        return f"{kind}{hashlib.sha256(f'{self.account}{kind}{next(self._numbers)}'.encode()).hexdigest()[:32]}"
 
     def take(self, to: str, sender: str, body: str, callback: str | None, validity: int | None) -> Text:
         """A text that the provider has accepted."""
-        sid = f"SM{hashlib.sha256(f'{self.account}{next(self._numbers)}'.encode()).hexdigest()[:32]}"
+        sid = self.new_id("SM")
         url = urldefrag(callback).url if callback else None
         rang = self.behaviour(to).mode in RINGS
         text = Text(sid, to, sender, body, url, validity, datetime.now(UTC), rang=rang)
         self.texts.append(text)
         self.unreported += 1
         return text
+
+    def take_from_notify(self, sid: str, to: str, body: str, reference: str | None) -> Text:
+        """A text that GOV.UK Notify has accepted."""
+        rang = self.behaviour(to, NOTIFY).mode in RINGS
+        text = Text(
+            sid, to, self.sender, body, None, None, datetime.now(UTC), rang=rang, provider=NOTIFY, reference=reference
+        )
+        self.texts.append(text)
+        self.unreported += 1
+        return text
+
+    async def dawdle(self, number: str, provider: str) -> None:
+        """Be as slow as this number's behaviour says."""
+        behaviour = self.behaviour(number, provider)
+        if behaviour.mode is Mode.SLOW:
+            await asyncio.sleep(behaviour.seconds)
+
+    def rings(self, how: Ring, number: str = EVERYBODY) -> None:
+        """What happens from now on when this telephone rings, or every one of which nothing was said."""
+        self.telephones[number] = Ring(how)
+
+    async def ring(self, call: Call) -> None:
+        """Put a call through: until it is picked up, or has come to nothing."""
+        try:
+            if self.behaviour(call.to, VOICE).mode not in (Mode.SILENT, Mode.LOST_SILENT):
+                how = self.telephones.get(call.to) or self.telephones.get(EVERYBODY) or Ring.PICKED_UP
+                await calls.ring(self, call, how)
+        except httpx2.HTTPError:
+            self.callbacks.append((call.status, 0))
+        finally:
+            self.unreported -= 1
+
+    async def press(self, number: str, key: str) -> str:
+        """The owner presses a key in the newest call to this telephone; returns what is said then."""
+        return await calls.press(self, self.newest_call(number), key)
+
+    async def hang_up(self, number: str) -> None:
+        """Put the receiver down in the newest call to this telephone."""
+        await calls.hang_up(self, self.newest_call(number))
+
+    def newest_call(self, number: str) -> Call:
+        """Raises AssertionError if this telephone has none."""
+        found = [call for call in self.calls if call.to == number]
+        assert found, f"no call to this telephone; there are {len(self.calls)}"  # noqa: S101 - a story's own mistake
+        return found[-1]
 
     def rang(self, number: str | None = None) -> list[Text]:
         """Texts that arrived on a phone, on this one or on any."""
@@ -162,7 +200,7 @@ class Phone:
 
         Returns the desk's answer; None is silence. `sid` tells an earlier reply again.
         """
-        sid = sid or f"SM{hashlib.sha256(f'in{self.account}{next(self._numbers)}'.encode()).hexdigest()[:32]}"
+        sid = sid or self.new_id("SM")
         fields = {
             "MessageSid": sid,
             "AccountSid": self.account,
@@ -182,7 +220,7 @@ class Phone:
     async def report(self, text: Text) -> None:
         """Send the receipts that this number's behaviour asks for."""
         try:
-            for status, code in RECEIPTS.get(self.behaviour(text.to).mode, DELIVERED):
+            for status, code in RECEIPTS.get(self.behaviour(text.to, text.provider).mode, DELIVERED):
                 text.status = status
                 await self.send_receipt(text, status, code)
         finally:
@@ -190,6 +228,8 @@ class Phone:
 
     async def send_receipt(self, text: Text, status: str, code: str | None = None, *, sid: str | None = None) -> int:
         """One signed status callback; returns the desk's HTTP status, 0 if it could not be reached."""
+        if text.provider == NOTIFY:
+            return await notify.send_receipt(self, text, status)
         if text.callback is None:
             return 0
         fields = {

@@ -8,10 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import uvicorn
 
-from embedded.network import SENDER, Mode, Phone, Text, UnexpectedTextError
+from embedded.behaviour import Mode
+from embedded.mail import smtp_serving
+from embedded.network import SENDER, Phone, Text, UnexpectedTextError
 from embedded.phone_api import build
 from embedded.server import HOST, EmbeddedError
 from schemas.settings import Settings
@@ -49,7 +52,9 @@ def phone_serving(
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="phone", daemon=True)
     thread.start()
+    mails = contextlib.ExitStack()
     try:
+        mails.enter_context(smtp_serving(phone))
         deadline = time.monotonic() + READY_WITHIN
         while not server.started:
             if not thread.is_alive() or time.monotonic() > deadline:
@@ -60,6 +65,7 @@ def phone_serving(
         server.should_exit = True
         thread.join(timeout=5)
         listener.close()
+        mails.close()
 
 
 def _listen(port: int) -> socket.socket:
@@ -74,13 +80,14 @@ def _listen(port: int) -> socket.socket:
 
 async def run(settings: Settings) -> None:
     """The process: serves at `listen` until it is stopped, with the account, token and number of the settings, or made-up ones."""
-    token = settings.twilio_auth_token
+    token, callback = settings.twilio_auth_token, settings.notify_callback_token
     phone = Phone(
         settings.twilio_account_sid or ACCOUNT,
         token.get_secret_value() if token else TOKEN,
         settings.public_url or f"http://{HOST}:8080",
         settings.twilio_from or SENDER,
         url=f"http://{settings.listen}",
+        notify_token=callback.get_secret_value() if callback else None,
     )
     config = uvicorn.Config(
         build(phone),
@@ -90,4 +97,21 @@ async def run(settings: Settings) -> None:
         access_log=False,
         timeout_graceful_shutdown=1,
     )
-    await uvicorn.Server(config).serve()
+    with mail_server(settings, phone):
+        await uvicorn.Server(config).serve()
+
+
+@contextlib.contextmanager
+def mail_server(settings: Settings, phone: Phone) -> Iterator[None]:
+    """Serve SMTP where the settings look for it, if that is on this machine, while the body runs."""
+    parts = urlsplit(settings.smtp_url.get_secret_value() if settings.smtp_url else "")
+    if parts.hostname != HOST or not parts.port or parts.scheme != "smtp":
+        yield
+        return
+    try:
+        with smtp_serving(phone, port=parts.port):
+            yield
+    except OSError as problem:
+        raise EmbeddedError(
+            f"The phone cannot have port {parts.port} on {HOST} for mails: stop what uses it, or name another in NIGHTLIGHT_SMTP_URL."
+        ) from problem

@@ -1,27 +1,29 @@
 """The phone's two faces over HTTP: Twilio's REST API as Twilio documents it, and `/phone/…` for whoever plays the owners."""
 
-import asyncio
 import hmac
-import re
 from base64 import b64decode
-from dataclasses import asdict
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl
 
-import httpx2
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
-from embedded.network import EVERYBODY, Mode, Phone, Text
+from embedded import calls
+from embedded.behaviour import EVERYBODY, TWILIO, Mode
+from embedded.calls import VOICE, Call
+from embedded.cut import CUT, CutOff
+from embedded.network import Phone, Text
+from embedded.notify_api import Notify
+from embedded.owners import Owners
+from embedded.reporting import E164, Reporting
 from schemas.web import service
 
 API = "/2010-04-01/Accounts/{account}/Messages"
-E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+CALLS = "/2010-04-01/Accounts/{account}/Calls"
 
 REFUSALS: dict[Mode, tuple[int, int, str]] = {
     # HTTP status, Twilio's code, Twilio's words
@@ -30,41 +32,26 @@ REFUSALS: dict[Mode, tuple[int, int, str]] = {
     Mode.INVALID: (400, 21211, "Invalid 'To' Phone Number"),
     Mode.OPTED_OUT: (400, 21610, "Attempt to send to unsubscribed recipient"),
 }
-CUT = frozenset({Mode.LOST_REPLY, Mode.LOST_SILENT})
-
-
-class Reply(BaseModel):
-    """Somebody answers."""
-
-    number: str
-    body: str
-
-
-class Behave(BaseModel):
-    """How the network treats a number from now on; `*` is every one without a behaviour of its own."""
-
-    number: str = EVERYBODY
-    mode: Mode = Mode.DELIVER
-    seconds: float = 0
-
-
-class CutOff(Response):
-    """An answer that breaks off in the middle: the headers promise more than comes, and the connection closes."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
-        await send({"type": "http.response.start", "status": 201, "headers": headers})
-        await send({"type": "http.response.body", "body": b'{"sid": "', "more_body": True})
 
 
 def build(phone: Phone) -> FastAPI:
     """The ASGI app of one phone. The paths that Twilio documents, and our own below `/phone`."""
     app = service("The phone on the screen", ready=_always, registry=CollectorRegistry())
-    twilio, owners = Provider(phone), Owners(phone)
+    reporting = Reporting(phone)
+    twilio, owners, notify = Provider(phone, reporting), Owners(phone), Notify(phone, reporting)
     for path, handler, method in (
         (API + ".json", twilio.create, "POST"),
         (API + ".json", twilio.list, "GET"),
         (API + "/{sid}.json", twilio.fetch, "GET"),
+        (CALLS + ".json", twilio.call, "POST"),
+        ("/v2/notifications/sms", notify.send, "POST"),
+        ("/v2/notifications", notify.list, "GET"),
+        ("/v2/notifications/{id}", notify.fetch, "GET"),
+        ("/chat/{room}", owners.chat, "POST"),
+        ("/phone/calls", owners.calls, "GET"),
+        ("/phone/press", owners.press, "POST"),
+        ("/phone/mails", owners.mails, "GET"),
+        ("/phone/chats", owners.chats, "GET"),
         ("/phone/texts", owners.texts, "GET"),
         ("/phone/conversation", owners.conversation, "GET"),
         ("/phone/reply", owners.reply, "POST"),
@@ -75,11 +62,11 @@ def build(phone: Phone) -> FastAPI:
 
 
 class Provider:
-    """Twilio's Message resource: create, list, fetch."""
+    """Twilio's Message resource: create, list, fetch; and its Call resource: create."""
 
-    def __init__(self, phone: Phone) -> None:
+    def __init__(self, phone: Phone, reporting: Reporting) -> None:
         self._phone = phone
-        self._reporting: set[asyncio.Task[None]] = set()
+        self._reporting = reporting
 
     async def create(self, account: str, request: Request) -> Response:
         phone = self._phone
@@ -95,12 +82,8 @@ class Provider:
             return refuse(*REFUSALS[behaviour.mode])
         validity = form.get("ValidityPeriod")
         text = phone.take(to, sender, body, form.get("StatusCallback"), int(validity) if validity else None)
-        if behaviour.mode is Mode.EARLY:
-            await phone.report(text)
-        else:
-            self._report_later(text)
-        if behaviour.mode is Mode.SLOW:
-            await asyncio.sleep(behaviour.seconds)
+        await self._reporting.report(text, early=behaviour.mode is Mode.EARLY)
+        await phone.dawdle(to, TWILIO)
         return CutOff() if behaviour.mode in CUT else JSONResponse(describe(phone, text, "queued"), status_code=201)
 
     async def list(self, account: str, request: Request) -> Response:
@@ -125,35 +108,38 @@ class Provider:
             return refuse(404, 20404, "The requested resource was not found")
         return JSONResponse(describe(phone, found[0]))
 
-    def _report_later(self, text: Text) -> None:
-        task = asyncio.create_task(self._phone.report(text))
-        self._reporting.add(task)
-        task.add_done_callback(self._reporting.discard)
-
-
-class Owners:
-    """Whoever holds the phones: reads, answers, switches them off."""
-
-    def __init__(self, phone: Phone) -> None:
-        self._phone = phone
-
-    async def texts(self, number: str | None = None) -> list[dict[str, Any]]:
-        shown = ("sid", "to", "body", "status", "rang", "at")
-        chosen = (text for text in self._phone.texts if number in (None, text.to))
-        return [{name: getattr(text, name) for name in shown} for text in chosen]
-
-    async def conversation(self) -> list[dict[str, Any]]:
-        return [asdict(said) for said in self._phone.conversation]
-
-    async def reply(self, said: Reply) -> Response:
-        try:
-            return JSONResponse({"answer": await self._phone.reply(said.number, said.body)})
-        except httpx2.HTTPError as problem:
-            return JSONResponse({"answer": None, "error": type(problem).__name__}, status_code=502)
-
-    async def behave(self, how: Behave) -> Response:
-        self._phone.behave(how.mode, how.number, seconds=how.seconds)
-        return Response(status_code=204)
+    async def call(self, account: str, request: Request) -> Response:
+        phone = self._phone
+        phone.requests += 1
+        if not _is_known(phone, account, request):
+            return refuse(401, 20003, "Authenticate")
+        form = parse_qs((await request.body()).decode(), keep_blank_values=True)
+        asked = {name: values[-1] for name, values in form.items()}
+        to, sender = asked.get("To", ""), asked.get("From", "")
+        mode = phone.behaviour(to, VOICE).mode
+        if not E164.fullmatch(to):
+            return refuse(400, 21211, "Invalid 'To' Phone Number")
+        if sender != phone.sender:
+            return refuse(400, 21210, "'From' phone number not verified")
+        if not asked.get("Url"):
+            return refuse(400, 21205, "Url is not a valid URL")
+        if mode in REFUSALS:
+            return refuse(*REFUSALS[mode])
+        url, status, machine = (
+            calls.without_fragment(asked.get(name)) for name in ("Url", "StatusCallback", "AsyncAmdStatusCallback")
+        )
+        call = Call(phone.new_id("CA"), to, sender, url or "", status, machine, asked, datetime.now(UTC))
+        phone.calls.append(call)
+        phone.unreported += 1
+        if mode is Mode.EARLY:
+            await phone.ring(call)
+        else:
+            self._reporting.later(phone.ring(call))
+        await phone.dawdle(to, VOICE)
+        if mode in CUT:
+            return CutOff()
+        shown = {"sid": call.sid, "status": "queued", "to": to, "from": sender, "account_sid": account}
+        return JSONResponse({**shown, "subresource_uris": {}}, status_code=201)
 
 
 async def _always() -> list[str]:

@@ -30,8 +30,20 @@ class Reason(StrEnum):
     NO_ANSWER = "no-answer"
     REFUSED = "refused"
     CHANNEL_NOT_SET_UP = "channel-not-set-up"
+    NO_ADDRESS = "no-address"
+    ADDRESS_NOT_VALID = "address-not-valid"
+    BUSY = "busy"
+    NOT_PICKED_UP = "not-picked-up"
+    ANSWERED_BY_A_MACHINE = "answered-by-a-machine"
+    NO_KEY_PRESSED = "no-key-pressed"
     NOT_A_REHEARSAL_NUMBER = "not-a-rehearsal-number"
     PAGE_MOVED_ON = "page-moved-on"
+
+
+PROVIDERS_OWN = frozenset(
+    {Reason.NO_ANSWER, Reason.NOT_CONNECTED, Reason.PROVIDER_FAULT, Reason.TOO_MANY, Reason.NOT_ALLOWED}
+)
+"""What is wrong with the provider, or with our account there, and not with the person: another provider may do better."""
 
 
 class DeliveryError(Exception):
@@ -55,9 +67,14 @@ class DeliveryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has taken it, and calls it by this id. It is not yet delivered."""
+    """The provider has taken it, and calls it by this id. It is not yet delivered.
+
+    `status` and `code` are the provider's words for how far it is, where its answer says so: read like a receipt's.
+    """
 
     provider_id: str
+    status: str = ""
+    code: str | None = None
 
 
 class Notifier(Protocol):
@@ -69,16 +86,19 @@ class Notifier(Protocol):
     async def send(self, to: str, text: str, *, attempt: UUID, valid_seconds: float) -> Accepted:
         """Hand it to the provider: one request, within 5 s. Raises DeliveryError and nothing else.
 
-        `attempt` travels with the request and comes back with every receipt; after `valid_seconds` the provider must
-        not deliver it any more, because the page has moved on.
+        `to` is a mobile in E.164 for texts and calls, an address for mails, the team for a chat. `attempt` travels with
+        the request and comes back with every receipt; after `valid_seconds` the provider must not deliver it any more,
+        because the page has moved on, as far as it can be told so.
         """
         ...
 
-    async def look_up(self, to: str, *, containing: str, since: datetime, known: frozenset[str]) -> Accepted | None:
+    async def look_up(
+        self, to: str, *, attempt: UUID, containing: str, since: datetime, known: frozenset[str]
+    ) -> Accepted | None:
         """What became of a request that got no answer: the provider's own record of it, or None. Within 2 s.
 
         `containing` is the page's reference, `known` the ids that belong to other attempts. Raises DeliveryError if the
-        provider cannot say.
+        provider cannot say. Always None where a provider keeps no record by which ours can be told.
         """
         ...
 

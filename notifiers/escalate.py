@@ -71,7 +71,9 @@ def decide(page: OpenPage, tried: Sequence[Tried], now: datetime) -> Next:
 def _advance(page: OpenPage, because: Because) -> Next:
     steps = [step.step for step in page.plan]
     later = [step for step in steps if step > page.step]
-    return Next(because, step=min(later)) if later else Next(because, step=steps[-1], round=page.round + 1)
+    if later:
+        return Next(because, step=min(later), round=page.round)  # a page that was opened again is in a later one
+    return Next(because, step=steps[-1], round=page.round + 1)
 
 
 def _next_channels(page: OpenPage, people: dict[str, list[Tried]], now: datetime) -> Next:

@@ -4,10 +4,13 @@
 nobody else.
 
 `look`, when something has changed, but no more than four times a second:
-1. What was sent and never answered becomes unknown: it is looked up, and tried once more.
-2. Pages whose step is over, or whose people cannot be reached, go on to the next step.
+1. What was sent and never answered becomes unknown: it is looked up, and tried once more. What was taken, and no receipt
+   came of it, is asked after.
+2. Pages whose step is over, or whose people cannot be reached, go on to the next step; those that were accepted and
+   have no contact in time are asked about.
 3. Moments whose window is over end, and are reported (once a second); what is kept for a day is forgotten.
 4. The gauges are set (every five seconds).
+5. The rota's own rounds: who comes on call, drills, phones (`notifiers/rounds.py`).
 
 Two pagers may run at once: every claim is one row's update, and a page is held by one of them. So may the two loops: a
 look that waits for a lock does not hold up a text.
@@ -16,7 +19,7 @@ look that waits for a lock does not hold up a text.
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,16 +28,17 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifiers import escalate
+from notifiers import contact, escalate, failover
+from notifiers.auditor_process import audited
 from notifiers.channel import Notifier
 from notifiers.gauges import Gauges
+from notifiers.providers import Providers, set_up
+from notifiers.rounds import Rounds
 from notifiers.send import DEADLINE, Sender
-from notifiers.sms import Twilio
 from notifiers.wake import Bell, Bells, listen
 from schemas.base import Clock, utc_now
 from schemas.logs import logger
 from schemas.metrics import Metrics
-from schemas.pages import Channel
 from schemas.settings import Settings
 from schemas.web import service, serving_in_thread
 from store import escalating, expiry, unsettled
@@ -44,7 +48,12 @@ TICK = 1.0
 LOOK_EVERY = 0.25
 """Seconds from one look to the next, however many receipts come in: that long at most a failed one waits."""
 AT_ONCE = 20
+MOST_FAILURES = 3
 GAUGES_EVERY = timedelta(seconds=5)
+PROVIDERS_EVERY = timedelta(seconds=1)
+LOOK_FOR_QUIET_EVERY = timedelta(seconds=5)
+QUIET_FOR, ASK_EVERY, ASKED_UNTIL = timedelta(seconds=15), timedelta(seconds=20), timedelta(seconds=90)
+"""A text without a receipt is asked after: a provider's callback may have been lost on its way, or may never be sent."""
 EXPIRE_EVERY = timedelta(seconds=1)
 PURGE_EVERY = timedelta(hours=1)
 STALE = timedelta(seconds=10)
@@ -58,14 +67,26 @@ def nothing(_: str) -> None:
 class Pager:
     """What the two loops do. Time, notifiers and the points at which to die are handed in."""
 
-    def __init__(self, engine: AsyncEngine, sender: Sender, metrics: Metrics, clock: Clock, bells: Bells) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        sender: Sender,
+        metrics: Metrics,
+        clock: Clock,
+        bells: Bells,
+        keep: timedelta = expiry.KEEP,
+    ) -> None:
+        self._keep = keep
         self._engine = engine
         self._sender = sender
         self._gauges = Gauges(metrics)
+        self._rounds = Rounds(engine, metrics)
         self._clock = clock
         self._bells = bells
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking_up: set[UUID] = set()
+        self._asked: dict[UUID, datetime] = {}
+        self._crowded = False
         self._last: dict[str, datetime] = {}
 
     async def round(self) -> None:
@@ -75,18 +96,23 @@ class Pager:
 
     async def send(self) -> None:
         """Claim what is due, and begin to send it. Raises SQLAlchemyError while the database is away."""
-        free = AT_ONCE - len(self._tasks)
-        if free <= 0:
-            return  # whoever finishes rings the bell
-        ready = await self._sender.claim(free)
+        room = self._sender.providers.room()
+        self._crowded = bool(room.full)  # then whoever finishes rings the bell
+        free = room.limit or (0 if room.full else AT_ONCE)
+        ready = await self._sender.claim(free, room) if free else []
         for one in ready:
             self._start(self._sender.deliver(one))
-        if len(ready) == free:
+        if free and len(ready) == free:
             self._bells.due.ring()
         self._last["sent"] = self._clock()
 
     async def look(self) -> None:
         """All the rest that is due now. Raises SQLAlchemyError while the database is away."""
+        if self._is_time("providers", PROVIDERS_EVERY):
+            async with self._engine.begin() as connection:
+                await failover.refresh(connection, self._sender.providers, at=self._clock())
+        if self._is_time("quiet", LOOK_FOR_QUIET_EVERY):
+            await self._ask_after()
         await self._settle_silence()
         await self._escalate()
         if self._is_time("expire", EXPIRE_EVERY):
@@ -94,10 +120,11 @@ class Pager:
                 await expiry.expire(connection, self._clock())
         if self._is_time("purge", PURGE_EVERY):
             async with self._engine.begin() as connection:
-                await expiry.purge(connection, self._clock())
+                await expiry.purge(connection, self._clock(), keep=self._keep)
         if self._is_time("gauges", GAUGES_EVERY):
             async with self._engine.connect() as connection:
-                await self._gauges.refresh(connection)
+                await self._gauges.refresh(connection, self._clock())
+        await self._rounds.look(self._clock())
         # A claim leaves alone what somebody else holds at that instant; whatever has happened since, it is free now.
         self._bells.due.ring()
         self._last["looked"] = self._clock()
@@ -129,6 +156,16 @@ class Pager:
                 self._looking_up.add(one.attempt)
                 self._start(self._look_up(one))
 
+    async def _ask_after(self) -> None:
+        now = self._clock()
+        async with self._sender.by_statement.connect() as connection:
+            quiet = await unsettled.quiet(connection, after=QUIET_FOR, until=ASKED_UNTIL, patience=DEADLINE, at=now)
+        self._asked = {one.attempt: self._asked[one.attempt] for one in quiet if one.attempt in self._asked}
+        overdue = [one for one in quiet if now - self._asked.get(one.attempt, now - ASK_EVERY) >= ASK_EVERY]
+        for one in overdue[:AT_ONCE]:
+            self._asked[one.attempt] = now
+            self._start(self._sender.ask_after(one))
+
     async def _look_up(self, one: unsettled.Unknown) -> None:
         try:
             await self._sender.resolve(one)
@@ -141,9 +178,25 @@ class Pager:
             due = await escalating.waiting(
                 connection, at=now, receipt_within=escalate.RECEIPT_WITHIN, limit=AT_ONCE * 10
             )
-        for page in due:
-            async with self._engine.begin() as connection:
-                await escalate.carry_out(connection, page, at=now, at_point=self._sender.at_point)
+            silent = await escalating.without_contact(connection, at=now, limit=AT_ONCE * 10)
+        await self._each(due, escalate.carry_out, now)
+        await self._each(silent, contact.carry_out, now)
+
+    async def _each(self, chosen: Sequence[UUID], act: Callable[..., Awaitable[object]], now: datetime) -> None:
+        """Each page in a transaction of its own: one that cannot be decided about does not keep the others waiting.
+
+        Raises SQLAlchemyError if it goes wrong for every one of several: then it is the database, and not the page.
+        """
+        failed = 0
+        for page in chosen:
+            try:
+                async with self._engine.begin() as connection:
+                    await act(connection, page, at=now, at_point=self._sender.at_point)
+            except (SQLAlchemyError, ValueError) as problem:
+                logger().error("page-interrupted", page=str(page), error=type(problem).__name__)
+                failed += 1
+                if failed == MOST_FAILURES:
+                    raise
 
     def _is_time(self, what: str, every: timedelta) -> bool:
         now = self._clock()
@@ -158,9 +211,9 @@ class Pager:
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        if len(self._tasks) >= AT_ONCE:
-            self._bells.due.ring()
         self._tasks.discard(task)
+        if self._crowded:
+            self._bells.due.ring()
         if task.cancelled():
             return
         problem = task.exception()
@@ -171,37 +224,33 @@ class Pager:
             raise problem
 
 
-def set_up(settings: Settings) -> dict[Channel, Notifier]:
-    """The channels that can be used with these settings. Raises BadSettings if one is only half set."""
-    if settings.twilio_account_sid is None:
-        logger().warning("channel-not-set-up", channel=Channel.SMS.value)
-        return {}
-    return {Channel.SMS: Twilio(settings)}
-
-
 async def run(
     settings: Settings,
     *,
-    notifiers: Mapping[Channel, Notifier] | None = None,
+    notifiers: Sequence[Notifier] | None = None,
     clock: Clock = utc_now,
     at_point: Callable[[str], None] = nothing,
     stop: asyncio.Event | None = None,
+    kafka: Mapping[str, Any] | None = None,
 ) -> None:
-    """The process, until SIGTERM, SIGINT or `stop`. Raises BadSettings."""
+    """The process, until SIGTERM, SIGINT or `stop`. Raises BadSettings.
+
+    `kafka` are kafka-python's options, for the auditor: how it hears which events were accepted, and how each ended.
+    """
     url = settings.need("database_url")
     registry = CollectorRegistry()
     metrics = Metrics.build(registry)
     # A statement that meets a dead connection is asked again, here and in the loops: no need to ask before each of them.
     engine = connect(url, ping=False)
-    channels = set_up(settings) if notifiers is None else notifiers
+    providers = Providers(set_up(settings) if notifiers is None else notifiers)
     bells = Bells()
-    sender = Sender(engine, channels, settings.base_url, metrics, clock, at_point)
-    pager = Pager(engine, sender, metrics, clock, bells)
+    sender = Sender(engine, providers, settings.base_url, metrics, clock, at_point)
+    pager = Pager(engine, sender, metrics, clock, bells, timedelta(days=settings.keep_days))
     stop = stop or asyncio.Event()
 
     async def unready() -> list[str]:
         because = (
-            [] if channels else ["No channel is set up: set NIGHTLIGHT_TWILIO_ACCOUNT_SID, _AUTH_TOKEN and _FROM."]
+            [] if providers else ["No channel is set up: set NIGHTLIGHT_TWILIO_ACCOUNT_SID, _AUTH_TOKEN and _FROM."]
         )
         if not pager.is_fresh():
             because.append("The database does not answer: see NIGHTLIGHT_DATABASE_URL.")
@@ -211,14 +260,14 @@ async def run(
     with serving_in_thread(app, settings), _stopped_by_signals(stop, bells):
         listener = asyncio.create_task(listen(url, bells))
         try:
-            async with asyncio.TaskGroup() as loops:
+            watched = {"channels": providers.channels, "at_point": at_point, "kafka": kafka, "stop": stop}
+            async with audited(settings, metrics, clock, bells, **watched), asyncio.TaskGroup() as loops:  # type: ignore[arg-type]
                 loops.create_task(_again_and_again(pager.send, bells.due, stop))
                 loops.create_task(_again_and_again(pager.look, bells.heard, stop, pause=LOOK_EVERY))
         finally:
             listener.cancel()
             await pager.stop()
-            for notifier in channels.values():
-                await notifier.close()
+            await providers.close()
             await engine.dispose()
 
 

@@ -5,21 +5,25 @@ Strictly, because "I can't accept" holds the word accept. Whatever is not unders
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifiers import optout, texts
+from notifiers import confirming, optout, texts
+from schemas.kinds import DRILL
 from schemas.logs import logger
 from schemas.pages import REFERENCE_LETTERS, PageState
 from schemas.wire import Sealer
-from store import answers, people, replies
+from store import answers, people, phones, replies
 from store.answers import Answer, Answered
 from store.people import Responder
 from store.replies import Standing
+
+STRANGER = "stranger"
+"""How a reply is counted that comes from a number which nobody on the list has."""
 
 REMEMBERED = timedelta(hours=24)
 """So long an ended page is still spoken of to those who were told of it."""
@@ -89,10 +93,12 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """What to say to the phone (None is silence), and what an answer did, for the clocks."""
+    """What to say to the phone (None is silence), what an answer did, for the clocks, and for the count of replies how this
+    one was understood: the word that was meant, or `stranger`. None for one that was told before."""
 
     text: str | None
     answered: Answered | None = None
+    outcome: str | None = None
 
 
 async def take(
@@ -118,12 +124,12 @@ async def take(
         return Replied(await replies.answer_of(connection, **message))
     if person is None:
         logger().warning("reply-from-a-stranger", provider=incoming.provider)
-        replied = Replied(texts.STRANGER)
+        replied = Replied(texts.STRANGER, outcome=STRANGER)
     else:
         replied = await _answer(connection, said, person, incoming, sign_in=sign_in, at=at)
     about = replied.answered.page if replied.answered else None
     await replies.finish(connection, **message, page=about, answer=replied.text)
-    return replied
+    return replace(replied, outcome=replied.outcome or said.verb.value)
 
 
 async def _answer(
@@ -138,6 +144,11 @@ async def _answer(
         await optout.start(connection, person, at=at)
     if said.verb is Verb.START:
         return Replied(texts.STARTED)
+    await phones.heard(connection, person.person, at=at)
+    about_no_page = said.reference is None and not any(_FITS[Verb.ACCEPT](page) for page in known)
+    accepts = said.verb is Verb.ACCEPT and about_no_page
+    if own := await confirming.take(connection, person, incoming.body, accepts=accepts, at=at):
+        return Replied(own)
     if said.verb in (Verb.HELP, Verb.UNCLEAR):
         words = texts.HELP if said.verb is Verb.HELP else texts.UNCLEAR
         return Replied(texts.help_with(words, [page.reference for page in waiting]))
@@ -146,6 +157,8 @@ async def _answer(
         return Replied(chosen)
     act = _ACTS[said.verb]
     answered = await act(connection, chosen, person.person, via="reply", at=at)
+    if answered.type == DRILL and answered.answer is Answer.ACCEPTED:
+        return Replied(texts.DRILLED.format(reference=answered.reference), answered)
     return Replied(texts.reply(answered.answer, answered.reference, sign_in), answered)
 
 
@@ -155,17 +168,22 @@ def _choose(said: Said, known: list[Standing]) -> UUID | str:
         named = [page for page in known if page.reference == said.reference]
         return named[0].page if named else texts.reply(Answer.UNKNOWN, "", "")
     fitting = [page for page in known if _FITS[said.verb](page)]
+    fitting = [page for page in fitting if not page.drill] or fitting  # a drill never asks which one is meant
     if len(fitting) > 1:
         return texts.which([page.reference for page in fitting], WORDS[said.verb][0])
     if fitting:
         return fitting[0].page
-    # Nothing waits for this answer. What they mean is the last thing they were told of: say how that stands.
-    return known[0].page if known else texts.NONE_OPEN
+    # Nothing waits for this answer. Whoever passes on means what they have accepted; else it is the last thing that they
+    # were told of: say how that stands.
+    meant = [page for page in known if page.mine and page.state is PageState.ACCEPTED] if said.verb is Verb.PASS else []
+    if len(meant) > 1:
+        return texts.which([page.reference for page in meant], WORDS[said.verb][0])
+    return (meant or known)[0].page if known else texts.NONE_OPEN
 
 
 _FITS: dict[Verb, Callable[[Standing], bool]] = {
-    Verb.ACCEPT: lambda page: page.state is PageState.OPEN,
-    Verb.PASS: lambda page: page.state is PageState.OPEN,
+    Verb.ACCEPT: lambda page: page.state is PageState.OPEN or page.asked,
+    Verb.PASS: lambda page: page.state is PageState.OPEN or page.asked,
     Verb.DONE: lambda page: page.mine and page.state is PageState.ACCEPTED,
 }
 _ACTS = {Verb.ACCEPT: answers.accept, Verb.PASS: answers.pass_on, Verb.DONE: answers.record_contact}

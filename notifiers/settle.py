@@ -1,28 +1,33 @@
-"""What a provider's receipt means to us: its status words in one table, beside our states."""
+"""What a provider's receipt means to us, by the table of its words that each provider's module has, and what it moves."""
 
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifiers.sms import read_code
+from notifiers import notify, sms, voice
+from notifiers.channel import Reason
+from schemas.kinds import DRILL
 from schemas.metrics import Metrics
 from schemas.pages import AttemptState
 from store import receipts
 from store.receipts import Receipt, Settled
 
-STATUSES: dict[str, AttemptState] = {
-    # Twilio's word: our state. Its words are in its documentation of the Message resource.
-    "accepted": AttemptState.SENT,  # "Twilio has received your API request to send a message"
-    "scheduled": AttemptState.SENT,
-    "queued": AttemptState.SENT,  # "the API request has been successful and the message is queued to be sent"
-    "sending": AttemptState.SENT,  # "Twilio is in the process of dispatching the message to the carrier"
-    "sent": AttemptState.SENT,  # "the nearest upstream carrier has accepted the message": no phone has it yet
-    "delivered": AttemptState.DELIVERED,  # "Twilio has received confirmation of message delivery from the carrier"
-    "read": AttemptState.DELIVERED,
-    "undelivered": AttemptState.UNDELIVERED,  # "a delivery receipt indicating that the message was not delivered"
-    "failed": AttemptState.FAILED,  # "the message could not be sent"
-    "canceled": AttemptState.FAILED,
-}
+CALL = "CA"
+"""How Twilio's ids of calls begin; its texts' begin otherwise."""
+
+
+def read(receipt: Receipt) -> tuple[AttemptState, Reason | None] | None:
+    """What a provider's word means: our state, and why if nobody was reached. None for a word that is in no table of its."""
+    match receipt.provider:
+        case notify.Notify.provider:
+            return notify.STATUSES.get(receipt.status)
+        case sms.Twilio.provider if receipt.provider_id.startswith(CALL):
+            return voice.STATUSES.get(receipt.status)
+        case _:
+            state = sms.STATUSES.get(receipt.status)
+    if state in (AttemptState.UNDELIVERED, AttemptState.FAILED):
+        return state, sms.read_code(receipt.code)
+    return (state, None) if state else None
 
 
 async def take(connection: AsyncConnection, receipt: Receipt, *, at: datetime) -> Settled | None:
@@ -47,18 +52,17 @@ async def join_orphans(connection: AsyncConnection, *, receipt: Receipt, at: dat
 
 async def apply(connection: AsyncConnection, receipt: Receipt, *, at: datetime) -> Settled | None:
     """Move the attempt as the receipt says. A status that is not in the table is kept and moves nothing."""
-    state = STATUSES.get(receipt.status)
-    if state is None:
+    meant = read(receipt)
+    if meant is None:
         return None
-    failed = state in (AttemptState.UNDELIVERED, AttemptState.FAILED)
-    reason = read_code(receipt.code).value if failed else None
-    return await receipts.settle(connection, receipt, to=state, reason=reason, at=at)
+    state, reason = meant
+    return await receipts.settle(connection, receipt, to=state, reason=reason.value if reason else None, at=at)
 
 
 def observe(metrics: Metrics, receipt: Receipt, settled: Settled, *, at: datetime) -> None:
     """Count it, and stop the clocks that it stops."""
     metrics.attempts.labels(channel=settled.channel, provider=receipt.provider, outcome=settled.state.value).inc()
-    if settled.received_at is not None:
+    if settled.received_at is not None and settled.type != DRILL:
         taken = (at - settled.received_at).total_seconds()
         metrics.received_to_sent_seconds.labels(type=settled.type, authority=settled.authority).observe(taken)
     if settled.state is AttemptState.DELIVERED:

@@ -9,6 +9,7 @@ from urllib.parse import urlparse
 
 from twilio.request_validator import RequestValidator, add_port, remove_port
 
+from notifiers.sms import RETRY_CALLBACKS
 from schemas.settings import Settings
 
 
@@ -21,11 +22,12 @@ def tokens_of(settings: Settings) -> tuple[str, ...]:
 def is_signed(url: str, fields: Mapping[str, str], signature: str, tokens: Iterable[str]) -> bool:
     """Is `signature` Twilio's over this public address and these form fields, by one of the tokens? No token: no.
 
-    Twilio signs some addresses with their port and some without: both are tried (twilio-python, RequestValidator).
+    Twilio signs some addresses with their port and some without: both are tried (twilio-python, RequestValidator). And
+    what stands in for Twilio may sign the address as we gave it, with the fragment that a request never carries.
     Every candidate is computed and compared whatever the others were, so the time taken says nothing.
     """
-    address = urlparse(url)
-    candidates = (remove_port(address), add_port(address))
+    addresses = (urlparse(url), urlparse(url + RETRY_CALLBACKS))
+    candidates = [form(address) for address in addresses for form in (remove_port, add_port)]
     good = False
     for token in tokens:
         validator = RequestValidator(token)

@@ -1,15 +1,15 @@
 """Texts through Twilio, and the table of what Twilio's codes and statuses mean to us."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
-from twilio.rest import Client
 
 from notifiers.channel import Accepted, DeliveryError, Reason, refuse_outsiders
-from notifiers.transport import Transport
-from schemas.pages import Channel
+from notifiers.transport import Transport, twilio
+from schemas.pages import AttemptState, Channel
 from schemas.settings import Settings
 
 SEND_SECONDS = 5
@@ -20,6 +20,20 @@ SHORTEST, LONGEST = 120, 36_000
 
 RETRY_CALLBACKS = "#rc=5&rp=all"
 """Connection override: Twilio repeats a callback five times, whatever went wrong. Its default is once."""
+
+STATUSES: dict[str, AttemptState] = {
+    # Twilio's word: our state. Its words are in its documentation of the Message resource.
+    "accepted": AttemptState.SENT,  # "Twilio has received your API request to send a message"
+    "scheduled": AttemptState.SENT,
+    "queued": AttemptState.SENT,  # "the API request has been successful and the message is queued to be sent"
+    "sending": AttemptState.SENT,  # "Twilio is in the process of dispatching the message to the carrier"
+    "sent": AttemptState.SENT,  # "the nearest upstream carrier has accepted the message": no phone has it yet
+    "delivered": AttemptState.DELIVERED,  # "Twilio has received confirmation of message delivery from the carrier"
+    "read": AttemptState.DELIVERED,
+    "undelivered": AttemptState.UNDELIVERED,  # "a delivery receipt indicating that the message was not delivered"
+    "failed": AttemptState.FAILED,  # "the message could not be sent"
+    "canceled": AttemptState.FAILED,
+}
 
 CODES: dict[int, tuple[Reason, bool]] = {
     # code: (our reason, would the same request fail the same way?), beside Twilio's own words
@@ -60,13 +74,7 @@ class Twilio:
         self._settings = settings
         self._sender = settings.need("twilio_from")
         self._transport = Transport(SEND_SECONDS)
-        self._client = Client(
-            settings.need("twilio_account_sid"),
-            settings.need("twilio_auth_token"),
-            http_client=self._transport,
-            environment={"": ""},  # not the process's: TWILIO_EDGE and TWILIO_REGION would change the address
-        )
-        self._client.api.base_url = settings.twilio_api
+        self._client = twilio(settings, self._transport)
 
     async def send(self, to: str, text: str, *, attempt: UUID, valid_seconds: float) -> Accepted:
         refuse_outsiders(to, self._settings.mode)
@@ -86,8 +94,18 @@ class Twilio:
             raise DeliveryError(Reason.PROVIDER_FAULT, permanent=False, certain=False)
         return Accepted(message.sid)
 
-    async def look_up(self, to: str, *, containing: str, since: datetime, known: frozenset[str]) -> Accepted | None:
+    async def look_up(
+        self,
+        to: str,
+        *,
+        attempt: UUID,  # noqa: ARG002 - Twilio does not keep it
+        containing: str,
+        since: datetime,
+        known: frozenset[str],
+    ) -> Accepted | None:
         refuse_outsiders(to, self._settings.mode)
+        if not containing:
+            return None  # a text about a phone or the rota says nothing by which it could be told from another
         try:
             async with asyncio.timeout(LOOK_UP_SECONDS):
                 messages = await self._client.messages.list_async(to=to, limit=20, page_size=20)
@@ -100,22 +118,26 @@ class Twilio:
             # Twilio's times have whole seconds, and its clock is not ours.
             recent = made_at >= since - timedelta(seconds=5)
             if message.sid and message.sid not in known and recent and containing in (message.body or ""):
-                return Accepted(message.sid)
+                code = str(message.error_code) if message.error_code else None
+                return Accepted(message.sid, message.status or "", code)
         return None
 
     async def close(self) -> None:
         await self._transport.close()
 
 
-def read_refusal(refusal: TwilioException) -> DeliveryError:
-    """What an answer of 400 or more says. After a 5xx it is open whether the text goes out (Twilio: "not idempotent")."""
+def read_refusal(refusal: TwilioException, codes: Mapping[int, tuple[Reason, bool]] = CODES) -> DeliveryError:
+    """What an answer of 400 or more says, by one of the tables of codes.
+
+    After a 5xx it is open whether the text goes out (Twilio: "not idempotent").
+    """
     if not isinstance(refusal, (TwilioRestException, TwilioServiceException)):
         return DeliveryError(Reason.PROVIDER_FAULT, permanent=False, certain=False)
     fault = refusal.status >= 500
     unlisted = (Reason.PROVIDER_FAULT, False) if fault else (Reason.REFUSED, refusal.status not in (408, 429))
     if refusal.status == 429:
         unlisted = (Reason.TOO_MANY, False)
-    reason, permanent = CODES.get(refusal.code or 0, unlisted)
+    reason, permanent = codes.get(refusal.code or 0, unlisted)
     code = str(refusal.code) if refusal.code else None
     return DeliveryError(reason, permanent=permanent, certain=not fault, code=code)
 

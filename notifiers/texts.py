@@ -4,11 +4,12 @@ A text lies on a locked screen and in two companies' records. It holds a referen
 never a name, a date, an address, an identifier, a reason or a category of harm.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.pages import Purpose
+from schemas.pages import Purpose, Role
 from store.answers import Answer
 
 ONE_PART = 160
@@ -24,21 +25,43 @@ _ALIKE = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """All that a text may say. `place` is the kind of place, as `a custody suite`; `link` a whole address."""
+    """All that a text may say. `place` is the kind of place, as `a custody suite`; `link` a whole address.
+
+    `note` is a code of digits, or a role and times: anything else in it is left out. `drill` says that no child waits,
+    `possible` that nobody has yet decided whether it is the child.
+    """
 
     reference: str = ""
     place: str = ""
     team: str = ""
     link: str = ""
+    note: str = ""
+    drill: bool = False
+    possible: bool = False
 
 
 def write(purpose: Purpose, fields: Fields) -> str:
     """The text for this purpose, in the GSM 7-bit alphabet."""
+    words = DRILLS.get(purpose, PURPOSES[purpose]) if fields.drill else PURPOSES[purpose]
+    if fields.possible:
+        words = POSSIBLE.get(purpose, words)
+    note = fields.note if _NOTE.fullmatch(fields.note) else ""
     return _plain(
-        PURPOSES[purpose].format(
-            reference=fields.reference, place=fields.place, team=_team(fields.team), link=fields.link
+        words.format(
+            reference=fields.reference, place=fields.place, team=_team(fields.team), link=fields.link, note=note
         )
     )
+
+
+def fill(words: str, fields: Fields, **instead: str) -> str:
+    """Words of another channel than texts, with these fields in them and nothing else, in the same alphabet."""
+    given = {"reference": fields.reference, "place": fields.place, "team": _team(fields.team), "link": fields.link}
+    return _plain(words.format(**{**given, "note": note_of(fields), **instead}))
+
+
+def note_of(fields: Fields) -> str:
+    """The note, if it is what a note may be."""
+    return fields.note if _NOTE.fullmatch(fields.note) else ""
 
 
 PURPOSES: dict[Purpose, str] = {
@@ -47,7 +70,32 @@ PURPOSES: dict[Purpose, str] = {
     Purpose.WITHDRAWN: "Nightlight {reference}: withdrawn. Nothing more for you to do.",
     Purpose.EXPIRED: "Nightlight {reference}: the time at {place} is over and no contact was recorded ({team}). Sign in: {link}",
     Purpose.STOPPED: "Nightlight: a phone on call for {team} has opted out of texts (STOP). Please put somebody else on call.",
+    Purpose.COMING: "Nightlight: you are on call for {team}, {note}. Reply OK to confirm.",
+    Purpose.UNCONFIRMED: "Nightlight: {team}, {note}: whoever is on call has not confirmed. Ring them, or put somebody else on call.",
+    Purpose.CODE: "Nightlight: your code is {note}. Reply with it, or give it to whoever asked you for it, within 30 minutes.",
+    Purpose.TEST: "Nightlight: a test of this phone. Reply OK to show that it has reached you.",
+    Purpose.REMINDER: "Nightlight {reference}: no contact is recorded. Reply 3 once it is, 1 if you are on the way, 2 to hand it back.",
+    Purpose.RETURNED: "Nightlight {reference}: no contact was recorded, so the team is asked again. Reply 1 if you still have it.",
+    Purpose.LEFT: "Nightlight {reference}: no longer at {place} ({team}). Sign in for what is known: {link}",
+    Purpose.ALARM: "Nightlight: a fault may keep pages from arriving ({team}). Ring whoever runs it: do not rely on texts.",
 }
+
+DRILLS: dict[Purpose, str] = {
+    Purpose.PAGE: "Nightlight {reference}: DRILL, no child is waiting ({team}). Reply 1 to accept, 2 to pass on. {link}",
+    Purpose.TAKEN: "Nightlight {reference}: DRILL, somebody else has accepted. Nothing for you to do.",
+    Purpose.WITHDRAWN: "Nightlight {reference}: DRILL, stopped. Nothing more for you to do.",
+    Purpose.EXPIRED: "Nightlight {reference}: DRILL, nobody accepted in time ({team}). Please find out why.",
+}
+"""The same of a page that is a drill: everybody who reads one knows that no child is waiting."""
+
+POSSIBLE: dict[Purpose, str] = {
+    Purpose.PAGE: "Nightlight {reference}: possible new moment at {place} ({team}). Reply 1 to accept, 2 to pass on. {link}",
+}
+"""The same of a page for which nobody has yet decided who it is."""
+
+_TIME = r"[0-2][0-9]:[0-5][0-9](?: (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-9]{1,2})?"
+_NOTE = re.compile(rf"[0-9]{{6}}|(?:{'|'.join(Role)})(?: (?:from|to|since) {_TIME})*")
+"""A code, or a role with times: a name is neither, and would be left out."""
 
 
 def reply(answer: Answer, reference: str, link: str) -> str:
@@ -71,6 +119,11 @@ NONE_OPEN = "Nightlight: nothing is open for you now."
 STRANGER = "This number does not take messages."
 """The same for everybody who is not on the list: it says nothing of what this number is for."""
 STARTED = "Nightlight: you can be paged again."
+CONFIRMED = "Nightlight: thank you. Your time on call is confirmed."
+VERIFIED = "Nightlight: thank you. This phone is verified."
+PROVEN = "Nightlight: thank you. This phone works."
+WRONG_CODE = "Nightlight: that is not the code. Ask for a new one if you have lost it."
+DRILLED = "Nightlight {reference}: DRILL, accepted by you. It works, and it is over. Thank you."
 HELP = "Nightlight: reply 1 to accept, 2 to pass on, 3 when contact is made."
 UNCLEAR = "Nightlight: sorry, not understood. Reply 1 to accept, 2 to pass on, 3 when contact is made."
 _LISTED = 6

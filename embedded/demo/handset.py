@@ -8,8 +8,9 @@ import httpx2
 from starlette.types import ASGIApp
 
 from embedded import phone_api
+from embedded.behaviour import RECEIPTS, Mode
 from embedded.demo.stage import Text
-from embedded.network import RECEIPTS, SENDER, Answered, Mode, Phone
+from embedded.network import SENDER, Answered, Phone
 from embedded.network import Text as Taken
 from embedded.phone import ACCOUNT, TOKEN
 from schemas.settings import Settings
@@ -59,7 +60,7 @@ class Handset:
 
     def __init__(self, settings: Settings) -> None:
         token = settings.twilio_auth_token
-        self._network = FailingOnce(
+        self.network = self._network = FailingOnce(
             settings.twilio_account_sid or ACCOUNT,
             token.get_secret_value() if token else TOKEN,
             settings.base_url,
@@ -70,6 +71,11 @@ class Handset:
 
     def texts(self) -> Sequence[Text]:
         arrived = [Text(t.sid, t.to, mine=False, words=t.body, at=t.at, note=t.status) for t in self._network.rang()]
+        arrived += [
+            Text(f"{call.sid}-{place}", call.to, mine=False, words=f"☎ {heard}", at=call.at, note=f"call {call.status}")
+            for call in self._network.calls
+            for place, heard in enumerate(call.heard)
+        ]
         conversation = zip(self._network.conversation, self._network.typed_at, strict=False)
         said = [text for n, (each, typed_at) in enumerate(conversation) for text in _said(n, each, typed_at)]
         return sorted([*arrived, *said], key=lambda text: text.at)
@@ -78,7 +84,11 @@ class Handset:
         self._network.to_lose = 1
 
     async def answer(self, number: str, words: str) -> None:
+        call = next((call for call in reversed(self._network.calls) if call.to == number and call.is_asking()), None)
         try:
+            if call is not None and len(words.strip()) == 1:
+                await self._network.press(number, words.strip())
+                return
             await self._network.reply(number, words)
         except httpx2.HTTPError:
             away = "(not sent: the desk did not answer)"

@@ -20,6 +20,7 @@ from embedded.demo.outcomes import Outcomes
 from embedded.demo.screen import Surroundings, build
 from embedded.demo.stage import Processes, Stage
 from embedded.demo.story import Line
+from embedded.phone import mail_server
 from schemas import web
 from schemas.base import utc_now
 from schemas.sealing import KeyringFile
@@ -98,8 +99,9 @@ async def host(place: Place, ask: Ask) -> list[str]:
             )
             around = Surroundings(await _people(engine), _links(place), house.sign_in)
             app = build(stage, around, phone.app, ask.say)
-            async with _served(app, place.settings), _watched(stage):
-                return await _play(stage, house, place, ask)
+            with mail_server(place.settings, phone.network):
+                async with _served(app, place.settings), _watched(stage):
+                    return await _play(stage, house, place, ask)
     finally:
         outcomes.stop()
         await engine.dispose()
