@@ -1,5 +1,6 @@
 """The front door: every command, and nothing but wiring."""
 
+import logging
 import sys
 from importlib import import_module
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 import typer
 import typer.core
 
+from schemas import logs
+
 COMMANDS = {
     # Everything in one terminal, and one process each.
     "demo": "demo:demo",
     "up": "up:up",
     "gateway": "processes:gateway",
+    "mllp": "processes:mllp",
+    "inbox": "processes:inbox",
     "streams": "processes:streams",
     "pager": "processes:pager",
     "desk": "processes:desk",
@@ -23,15 +28,26 @@ COMMANDS = {
     # Who is watched, who is told, who may say something, who may look.
     "children": "children:app",
     "responders": "people:responders",
-    "rota": "people:rota",
+    "rota": "rota:app",
     "policies": "people:policies",
+    "phones": "phones:app",
+    "drill": "drill:drill",
     "agencies": "agencies:app",
+    "feeds": "feeds:app",
     "accounts": "accounts:app",
+    "subject": "subjects:subject",
+    "erase": "subjects:erase",
+    "doctor": "doctor:doctor",
     # What happened.
+    "reviews": "reviews:app",
     "dead-letters": "letters:app",
     "audit": "audit:app",
+    "timeline": "timeline:timeline",
+    "auditor": "auditor:auditor",
+    "simulate": "simulate:simulate",
     # The join and the identifiers alone: no broker, no database.
     "match": "offline:match",
+    "model": "model:app",
     "identifiers": "offline:identifiers",
 }
 """Command → where it is, below `commands`. A module is imported when its command is asked for: all of them take two seconds."""
@@ -71,6 +87,9 @@ def main() -> None:
     except UnicodeEncodeError:
         typer.echo("An argument is not UTF-8: set the terminal to UTF-8, and type it again.", err=True)
         sys.exit(2)
+    # What a command prints is read by people and by scripts: a log line goes to stderr, and only if it is an error. A process
+    # that runs on sets up its own log.
+    logs.start("command line", level=logging.ERROR)
     app()
 
 

@@ -11,10 +11,12 @@ from urllib.parse import parse_qs
 
 
 class Provider:
-    """Speaks just enough of Twilio's Messages API for a page to be sent. `arrivals` holds (time, body of the text)."""
+    """Speaks just enough of Twilio's Messages API for a page to be sent. `arrivals` holds (time, body of the text); to the
+    numbers in `slow` it answers after so many seconds."""
 
     def __init__(self) -> None:
         self.arrivals: list[tuple[float, str]] = []
+        self.slow: dict[str, float] = {}
         self.url = ""
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,6 +33,7 @@ class Provider:
                 )
                 form = parse_qs((await reader.readexactly(length)).decode())
                 self.arrivals.append((time.time(), form.get("Body", [""])[0]))
+                await asyncio.sleep(self.slow.get(form.get("To", [""])[0], 0))
                 said = json.dumps(
                     {"sid": f"SM{len(self.arrivals):032x}", "status": "queued", "error_code": None}
                 ).encode()

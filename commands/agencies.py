@@ -3,16 +3,23 @@
 import contextlib
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from commands.database import in_transaction
 from commands.house import WHO, refuse
 from commands.table import show
 from schemas.base import utc_now
+from schemas.london import LONDON
+from schemas.settings import Mode, Settings
 from store import agencies as store
-from store.rights import AgencyRefused
+from store import agreements, feeds
+from store.rights import AgencyRefused, Agreement
+
+AGREE_FIRST = "once its sharing agreement is entered: 'nightlight agencies agree {agency} ID --from DATE --until DATE'"
 
 app = typer.Typer(help="Feeds and their keys.", no_args_is_help=True)
 
@@ -31,21 +38,33 @@ def add(
     ] = None,
 ) -> None:
     """Register an agency and print its first key."""
+    rights: dict[str, Any] = {"types": _split(types), "authorities": _split(authorities), "sources": source or ()}
+
+    async def work(connection: AsyncConnection, given: Settings) -> tuple[str, Mode]:
+        return await store.add(connection, agency, **rights, at=utc_now(), who=WHO), given.mode
+
     with _refusals():
-        key = in_transaction(
-            lambda connection, _: store.add(
-                connection,
-                agency,
-                types=_split(types),
-                authorities=_split(authorities),
-                sources=source or (),
-                at=utc_now(),
-                who=WHO,
-            )
-        )
+        key, mode = in_transaction(work)
     typer.echo(
-        f"{agency} may send now. Its source is {(source or [agency])[0]}, or a path below it. Its key, shown this once:\n{key}"
+        f"{agency} may send {'now' if mode is Mode.REHEARSAL else AGREE_FIRST.format(agency=agency)}. "
+        f"Its source is {(source or [agency])[0]}, or a path below it. Its key, shown this once:\n{key}"
     )
+
+
+@app.command()
+def agree(
+    agency: Name,
+    agreement: Annotated[
+        str, typer.Argument(metavar="ID", help="of the sharing agreement, as in your register of them")
+    ],
+    starts: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="its first day")],
+    ends: Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="its last day")],
+) -> None:
+    """Enter the sharing agreement under which an agency sends. A live house refuses an agency without one in force."""
+    entered = Agreement(agreement, starts.date(), ends.date())
+    with _refusals():
+        in_transaction(lambda connection, _: agreements.agree(connection, agency, entered, at=utc_now(), who=WHO))
+    typer.echo(f"{agency} sends under {agreement} until {ends:%d %b %Y}.")
 
 
 @app.command()
@@ -71,20 +90,56 @@ def revoke(agency: Name) -> None:
 
 @app.command("list")
 def list_() -> None:
-    """Every agency, what it may send, when its keys end and when it was last heard."""
-    rows = in_transaction(lambda connection, _: store.listing(connection, at=utc_now()))
+    """Every agency: what it may send, when its keys and its agreement end, and how its feed is."""
+    now = utc_now()
+
+    async def work(
+        connection: AsyncConnection, _: Settings
+    ) -> tuple[list[store.Listed], dict[str, feeds.Health], dict[str, feeds.Silence]]:
+        silent = {one.agency: one for one in await feeds.silent(connection, now)}
+        return await store.listing(connection, at=now), await feeds.health(connection, now), silent
+
+    rows, health, silent = in_transaction(work)
     show(
-        ("agency", "may send", "where", "keys end", "last heard"),
+        ("agency", "may send", "where", "keys end", "agreed until", "last heard", "last 24 h", "late", "feed"),
         [
             (
                 row.name,
                 ", ".join(kind.removeprefix("nightlight.").removesuffix(".v1") for kind in row.types),
                 ", ".join(row.authorities),
                 ", ".join(f"{end:%d %b %Y}" for end in row.key_ends) or "revoked",
-                f"{row.last_seen_at:%d %b %H:%M}" if row.last_seen_at else "never",
+                f"{row.agreement.ends:%d %b %Y}" if row.agreement else "no agreement",
+                f"{row.last_seen_at.astimezone(LONDON):%d %b %H:%M}" if row.last_seen_at else "never",
+                _day(health.get(row.name)),
+                _late(health.get(row.name)),
+                "silent" if row.name in silent else "well" if row.last_seen_at else "",
             )
             for row in rows
         ],
+    )
+    for one in silent.values():
+        typer.echo(f"{one.agency} is silent: {one.because}. docs/runbooks/feed-silent.md says what to do.")
+
+
+def _day(health: feeds.Health | None) -> str:
+    """Of the last 24 hours: what came, what was refused, and identifiers that were set aside."""
+    if health is None:
+        return "nothing"
+    aside = f", {health.unusable} unusable" if health.unusable else ""
+    return f"{health.accepted} in, {health.refused} refused{aside}"
+
+
+def _late(health: feeds.Health | None) -> str:
+    """The mean from happened to received."""
+    if health is None or health.late_seconds is None:
+        return ""
+    seconds = health.late_seconds
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.0f} h"
     )
 
 

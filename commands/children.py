@@ -66,6 +66,23 @@ def remove(
     typer.echo(f"{child} is no longer watched.")
 
 
+@app.command()
+def check() -> None:
+    """Whose entry cannot be read, by id: they are not recognised. Import them again, or bring back the key. Exits 1 if there are any."""
+
+    async def work(connection: AsyncConnection, given: Settings) -> list[str]:
+        broken: list[str] = []
+        async for _ in store.snapshot(connection, keyring(given), broken=broken.append):
+            pass
+        return broken
+
+    if broken := in_transaction(work):
+        refuse(
+            "\n".join((*broken, f"{len(broken)} cannot be read: import them again as update, or bring back the key."))
+        )
+    typer.echo("Every child on the list can be read.")
+
+
 def _show(rows: list[store.Listed]) -> None:
     head = ("child", "authority", "team", "starts", "review", "expires")
     show(head, [(row.child, row.authority, row.team, row.starts_on, row.review_on, row.expires_on) for row in rows])

@@ -31,7 +31,7 @@ def in_transaction(work: Callable[[AsyncConnection, Settings], Awaitable[T]]) ->
 
 def with_engine(work: Callable[[AsyncEngine, Settings], Awaitable[T]]) -> T:
     """Do something with the database, in transactions of its own. Ends with one sentence if it is away."""
-    with _found() as given, refusals():
+    with found() as given, refusals():
 
         async def once() -> T:
             engine = connect(given.need("database_url"))
@@ -55,12 +55,13 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, ProgrammingError) as problem:
-        refuse(_sentence(problem))
+        refuse(sentence(problem))
     except BadSettings as problem:
         refuse(str(problem))
 
 
-def _sentence(problem: DBAPIError) -> str:
+def sentence(problem: DBAPIError) -> str:
+    """What is wrong with the database, and what to do."""
     said = str(problem.orig)
     if isinstance(problem, ProgrammingError) or ROLE in said:
         if "permission denied" in said or "must be " in said:
@@ -70,7 +71,7 @@ def _sentence(problem: DBAPIError) -> str:
 
 
 @contextlib.contextmanager
-def _found() -> Iterator[Settings]:
+def found() -> Iterator[Settings]:
     """Settings with a database that answers: the one named, the one that `up` has running, or the embedded one for a moment."""
     given = settings()
     if given.database_url:

@@ -85,6 +85,16 @@ def addresses(data_dir: Path) -> dict[str, str] | None:
     return None
 
 
+def started(data_dir: Path) -> dict[str, str]:
+    """The processes of `nightlight up` on this data directory, by name, each with its address; none if it is not running."""
+    if addresses(data_dir) is None:
+        return {}
+    with contextlib.suppress(FileNotFoundError, KeyError, ValueError):
+        urls: dict[str, str] = json.loads(running_file(data_dir).read_text())["urls"]
+        return urls
+    return {}
+
+
 @contextlib.contextmanager
 def held(data_dir: Path) -> Iterator[None]:
     """Hold a data directory that exists, for one `nightlight up` at a time; or end with one sentence.

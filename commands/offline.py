@@ -2,10 +2,9 @@
 
 import contextlib
 import sys
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -36,7 +35,7 @@ def match(
 
     stream = events == "-"
     try:
-        with _lines(events) as lines:
+        with read_lines(events) as lines:
             for line in match_lines(children, lines, model, announce=stream):
                 sys.stdout.write(line + "\n")
                 sys.stdout.flush()
@@ -48,13 +47,31 @@ def match(
         refuse(f"{problem.filename} cannot be read ({problem.strerror}): mend the path or its permissions.")
 
 
-def _lines(events: str) -> AbstractContextManager[Iterable[str]]:
-    if events != "-":
-        return Path(events).open(encoding="utf-8", errors="replace", newline="\n")
-    return contextlib.nullcontext(_stdin())
+@contextlib.contextmanager
+def read_lines(events: str) -> Iterator[Iterable[str]]:
+    """The lines of a file, or of stdin as they come where it is `-`; ended by a line feed alone, so that one line in is one line out.
+
+    A byte that is no UTF-8 comes as a lone surrogate, and a line beyond LONGEST cut short: `answer` names both.
+    """
+    from streams.matching.offline import LONGEST
+
+    if events == "-":
+        yield _cut(_stdin(), LONGEST)
+        return
+    with Path(events).open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        yield _cut(file, LONGEST)
 
 
-def _stdin() -> Iterable[str]:
-    """Lines, whatever the bytes: in UTF-8 wherever we run, and ended by a line feed alone, so that one line in is one line out."""
-    sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")  # type: ignore[union-attr]
+def _cut(file: TextIO, longest: int) -> Iterator[str]:
+    """Line by line, none of them held whole if it is longer than anybody writes."""
+    while line := file.readline(longest + 1):
+        rest = line
+        while len(rest) > longest and not rest.endswith("\n"):
+            rest = file.readline(longest + 1)
+        yield line
+
+
+def _stdin() -> TextIO:
+    """In UTF-8 wherever we run, whatever the bytes."""
+    sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")  # type: ignore[union-attr]
     return sys.stdin

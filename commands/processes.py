@@ -24,7 +24,7 @@ def _start(name: str, *needed: str) -> Settings:
     try:
         for setting in needed:
             given.need(setting)
-        if "database_url" in needed and name != "migrate":
+        if "database_url" in needed:
             KeyringFile(given.keyring_path)
     except (BadSettings, ValueError) as problem:
         refuse(str(problem))
@@ -39,6 +39,28 @@ def gateway() -> None:
     asyncio.run(run(given))
 
 
+def mllp() -> None:
+    """Take HL7 v2 messages from hospitals, over MLLP."""
+    given = _start("mllp", "kafka", "database_url")
+    from connectors.mllp.process import run
+
+    try:
+        asyncio.run(run(given))
+    except BadSettings as problem:
+        refuse(str(problem))
+
+
+def inbox() -> None:
+    """Take files that are dropped in the inbox folder: CSV, one column for each field."""
+    given = _start("inbox", "kafka", "database_url")
+    from connectors.inbox.process import run
+
+    try:
+        asyncio.run(run(given))
+    except ValueError as problem:
+        refuse(str(problem))
+
+
 def streams(
     lane: Annotated[WorkerLane, typer.Option(help="run one of each: either alone loses nothing")] = WorkerLane.A,
 ) -> None:
@@ -46,15 +68,19 @@ def streams(
     given = _start(f"streams-{lane}", "kafka", "database_url")
     from streams.worker import run
 
-    run(given, lane)
+    try:
+        run(given, lane)
+    except BadSettings as problem:
+        refuse(str(problem))
 
 
 def pager() -> None:
     """Tell the person on call, and go on until somebody accepts."""
     given = _start("pager", "database_url")
+    from connectors.topics import connection
     from notifiers.pager import run
 
-    asyncio.run(run(given))
+    asyncio.run(run(given, kafka=connection(given) if given.kafka else None))
 
 
 def desk() -> None:
@@ -74,11 +100,12 @@ def phone() -> None:
 
 
 def migrate() -> None:
-    """Bring the database to this version. Safe to repeat."""
+    """Bring the database to this version: the one that is named, or the embedded one. Safe to repeat."""
     from commands import database
 
-    given = _start("migrate", "database_url")
-    database.migrate(given.need("database_url"))
+    _start("migrate")
+    with database.found() as given:
+        database.migrate(given.need("database_url"))
     typer.echo("The database is at this version.")
 
 

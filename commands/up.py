@@ -27,8 +27,19 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 REHEARSAL_SENDER = "+447700900999"  # one of Ofcom's drama numbers: it rings nowhere
 EMBEDDED_PARTITIONS = 4  # one machine: twelve would only make the embedded broker's group joins slower
 
-PORTS = {"gateway": 0, "desk": 1, "phone": 2, "pager": 3, "streams-a": 4, "streams-b": 5, "database": 8, "kafka": 9}
-"""Which port each has, counted from `--ports-from`. 6 and 7 are kept for mllp and inbox."""
+PORTS = {
+    "gateway": 0,
+    "desk": 1,
+    "phone": 2,
+    "pager": 3,
+    "streams-a": 4,
+    "streams-b": 5,
+    "mllp": 6,
+    "inbox": 7,
+    "database": 8,
+    "kafka": 9,
+}
+"""Which port each has, counted from `--ports-from`. 6 is the door for HL7; the health of that process has any free port."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,8 @@ def _start(
         choose_port(f"The {name}", port)
     keyring(given)
     environment = _environment(given, ports)
-    urls = {name: f"http://{HOST}:{port}" for name, port in ports.items() if name not in ("database", "kafka")}
+    urls = {name: f"http://{HOST}:{port}" for name, port in ports.items() if name not in ("database", "kafka", "mllp")}
+    urls["mllp-http"] = f"http://{HOST}:{choose_port('The health of mllp', 0)}"
 
     if given.database_url is None:
         database = stack.enter_context(postgres.start(given.data_dir, port=ports["database"]))
@@ -152,8 +164,9 @@ def _start(
     kept = {
         name: environment[f"{PREFIX}{setting}"] for name, setting in (("kafka", "KAFKA"), ("database", "DATABASE_URL"))
     }
-    running.write_text(json.dumps(kept))
-    return Up({**urls, "kafka": environment["NIGHTLIGHT_KAFKA"]}, supervisor, whole, environment)
+    running.write_text(json.dumps({**kept, "urls": urls}))
+    told = {"kafka": environment["NIGHTLIGHT_KAFKA"], "mllp": f"mllp://{whole.mllp_listen}"}
+    return Up({**urls, **told}, supervisor, whole, environment)
 
 
 def _environment(given: Settings, ports: dict[str, int]) -> dict[str, str]:
@@ -161,11 +174,17 @@ def _environment(given: Settings, ports: dict[str, int]) -> dict[str, str]:
     told = {
         "DATA_DIR": str(given.data_dir),
         "PUBLIC_URL": f"http://{HOST}:{ports['desk']}",
+        "GATEWAY_URL": f"http://{HOST}:{ports['gateway']}",
+        "MLLP_LISTEN": f"{HOST}:{ports['mllp']}",
         "TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
         "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
         "TWILIO_FROM": REHEARSAL_SENDER,
         "TWILIO_API": f"http://{HOST}:{ports['phone']}",
     }
+    if given.mode is Mode.REHEARSAL and not os.environ.get(f"{PREFIX}TWILIO_API"):
+        # With the phone on the screen, the other channels end there as well.
+        told["SMTP_URL"] = f"smtp://{HOST}:{choose_port('The mail of the phone', 0)}"
+        told["WEBHOOK_URLS"] = f"*=http://{HOST}:{ports['phone']}/chat/team"
     if given.mode is Mode.LIVE:
         told = {name: value for name, value in told.items() if not name.startswith("TWILIO")}
     names = {f"{PREFIX}{name}": value for name, value in told.items()}
@@ -182,13 +201,20 @@ def _programs(urls: dict[str, str], environment: dict[str, str]) -> list[Program
     arguments = {
         "phone": ("phone",),
         "gateway": ("gateway",),
+        "mllp-http": ("mllp",),
+        "inbox": ("inbox",),
         "desk": ("desk",),
         "pager": ("pager",),
         "streams-a": ("streams", "--lane", "a"),
         "streams-b": ("streams", "--lane", "b"),
     }
     return [
-        Program(name, words, urls[name], {**environment, f"{PREFIX}LISTEN": urls[name].removeprefix("http://")})
+        Program(
+            name.removesuffix("-http"),
+            words,
+            urls[name],
+            {**environment, f"{PREFIX}LISTEN": urls[name].removeprefix("http://")},
+        )
         for name, words in arguments.items()
         if name in urls
     ]

@@ -10,12 +10,14 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from connectors.door import Door
 from connectors.doorkeeper import Doorkeeper
-from connectors.http import Door, build
+from connectors.http import build
 from connectors.publish import NotPublished
 from schemas.envelope import Envelope
 from schemas.events import EVENTS
 from schemas.metrics import Metrics
+from schemas.sealing import Keyring
 from schemas.settings import Mode
 from store.agencies import PREFIX, Key, digest
 from store.database import connect
@@ -60,16 +62,18 @@ class Shelf:
 class Gateway:
     """One gateway in this process, without a server: `await gateway.send(body)`."""
 
-    def __init__(self, mode: Mode = Mode.REHEARSAL) -> None:
+    def __init__(self, mode: Mode = Mode.REHEARSAL, sealer: Keyring | None = None) -> None:
         self.shelf = Shelf()
         self.ticks = 0.0
         self.registry = CollectorRegistry()
         self.metrics = Metrics.build(self.registry)
-        self.clock = lambda: NOW
+        self.now = NOW
+        self.clock = lambda: self.now
+        self.sealer = sealer or Keyring.make()
         self.doorkeeper = Doorkeeper(unreachable(), self.metrics, self.clock, lambda: self.ticks)
         self.doorkeeper.know([key_of(MET_KEY, MET), key_of(SCHOOL_KEY, SCHOOL), key_of(ENDED_KEY, MET, days=-1)])
         self.app = build(
-            Door(self.doorkeeper, self.shelf, self.metrics, self.clock, mode),
+            Door(self.doorkeeper, self.shelf, self.metrics, self.clock, mode, self.sealer),
             ready=always_ready,
             registry=self.registry,
         )

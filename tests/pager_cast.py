@@ -18,8 +18,10 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from desk import hooks
+from embedded import notify
 from embedded.phone import ACCOUNT, SENDER, TOKEN, Phone, phone_serving
-from notifiers.pager import Pager, nothing, set_up
+from notifiers.pager import Pager, nothing
+from notifiers.providers import Providers, set_up
 from notifiers.send import Sender
 from notifiers.wake import Bells
 from schemas.metrics import Metrics
@@ -34,6 +36,7 @@ from store.people import responders, shifts
 from tests.watch import NIGHT, Watch
 
 ADA, BEN, MO, STRANGER = "+447700900001", "+447700900002", "+447700900003", "+447700900666"
+WEBHOOK_SECRET = "made-up-webhook-secret"
 MOBILES = {"ada": ADA, "ben": BEN, "mo": MO}
 PLAN = (
     Step(step=1, role=Role.PRIMARY, channels=(Channel.SMS,), wait_seconds=120),
@@ -139,33 +142,49 @@ async def eventually(
 
 
 @contextlib.asynccontextmanager
-async def night(database_url: str, *, at_point: Callable[[str], None] = nothing) -> AsyncIterator[Night]:
-    """The whole of it, on a fresh database."""
-    watch, sealer, registry = Watch(), Keyring.make(), CollectorRegistry()
+async def night(
+    database_url: str,
+    *,
+    at_point: Callable[[str], None] = nothing,
+    every_channel: bool = False,
+    watch: Watch | None = None,
+) -> AsyncIterator[Night]:
+    """The whole of it, on a fresh database: with Twilio alone, or with every channel that there is."""
+    watch, sealer, registry = watch or Watch(), Keyring.make(), CollectorRegistry()
     metrics = Metrics.build(registry)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     with phone_serving(desk=f"http://127.0.0.1:{port}") as phone:
-        settings = settings_for(phone, port)
+        settings = settings_for(phone, port, every_channel=every_channel)
         engine = connect(database_url)
         await put_on_call(engine)
-        channels = set_up(settings)
-        sender = Sender(engine, channels, settings.base_url, metrics, watch, at_point)
+        providers = Providers(set_up(settings))
+        sender = Sender(engine, providers, settings.base_url, metrics, watch, at_point)
         pager = Pager(engine, sender, metrics, watch, Bells())
         with desk_serving(listener, database_url, settings, sealer, metrics, watch):
             try:
                 yield Night(engine, settings, watch, phone, pager, registry, sealer, sender)
             finally:
                 await pager.stop()
-                for channel in channels.values():
-                    await channel.close()
+                await providers.close()
                 await engine.dispose()
 
 
-def settings_for(phone: Phone, port: int) -> Settings:
-    """As an operator would set them for a rehearsal."""
+def settings_for(phone: Phone, port: int, *, every_channel: bool = False) -> Settings:
+    """As an operator would set them for a rehearsal: with Twilio alone, or with every channel that there is."""
+    phone.notify_token = notify.CALLBACK_TOKEN if every_channel else None
+    more = {
+        "notify_api_key": notify.KEY,
+        "notify_template_id": notify.TEMPLATE,
+        "notify_api": phone.url,
+        "notify_callback_token": notify.CALLBACK_TOKEN,
+        "smtp_url": f"smtp://127.0.0.1:{phone.smtp_port}",
+        "webhook_urls": f"Islington={phone.url}/chat/islington",
+        "webhook_secret": WEBHOOK_SECRET,
+    }
     return Settings.model_validate(
         {
+            **(more if every_channel else {}),
             "twilio_account_sid": ACCOUNT,
             "twilio_auth_token": TOKEN,
             "twilio_next_auth_token": "the-next-made-up-token",
@@ -183,6 +202,7 @@ async def put_on_call(engine: AsyncEngine, people: dict[str, Role] | None = None
     async with engine.begin() as connection:
         for person, role in roles.items():
             who = {"person": person, "name": person.title(), "mobile": MOBILES[person], "teams": ["Islington"]}
+            who |= {"email": f"{person}@example.org"}
             await connection.execute(insert(responders).values(**who))
             hours = {"starts": NIGHT - timedelta(hours=6), "ends": NIGHT + timedelta(days=300)}
             await connection.execute(insert(shifts).values(team="Islington", person=person, role=role, **hours))

@@ -11,7 +11,19 @@ from schemas.child import WatchedChild
 from schemas.envelope import Envelope, Mode
 from schemas.events import ArrestReported, Event
 from schemas.metrics import Metrics
-from schemas.moments import Decided, Decision, Ended, FollowedUp, Lane, Message, MomentFound, Outcome, ReviewAsked
+from schemas.moments import (
+    Candidate,
+    Decided,
+    Decision,
+    Ended,
+    Fact,
+    FollowedUp,
+    Lane,
+    Message,
+    MomentFound,
+    Outcome,
+    ReviewAsked,
+)
 from schemas.person import Person
 from schemas.sealing import Keyring
 from schemas.wire import Record, event_record, read_message
@@ -76,13 +88,45 @@ class List:
     """A list of one child: sure with the NHS number, in doubt without."""
 
     asked: list[str | None] = field(default_factory=list)
+    sensitive: bool = False
+    version: int = 7
 
-    def decide(self, person: Person, door: str | None) -> Decision:
+    def decide(
+        self, person: Person, door: str | None, *, sensitive: bool = False, without: frozenset[str] = frozenset()
+    ) -> Decision:
         self.asked.append(door)
-        if person.family_name != CHILD.family_name:
+        self.sensitive = sensitive
+        if person.family_name != CHILD.family_name or CHILD.child_id in without:
             return Decision(lane=Lane.NONE, model="cast")
         lane = Lane.PAGE if person.nhs_number else Lane.REVIEW
-        return Decision(lane=lane, child=CHILD.child_id, why=("nhs_number: the same (+20.0)",), model="cast")
+        near = (Candidate(child=CHILD.child_id, weight=20.0, probability=0.99),)
+        why = ("nhs_number: the same (+20.0)",)
+        return Decision(lane=lane, child=CHILD.child_id, candidates=near, why=why, model="cast")
+
+
+@dataclass
+class Pairs:
+    """What was said not to be CHILD: nobody, or everybody."""
+
+    said: bool = False
+
+    def unlike(self, _: Person, decision: Decision) -> frozenset[str]:
+        return frozenset(each.child for each in decision.candidates) if self.said else frozenset()
+
+
+@dataclass
+class Originals:
+    """The events that changes of identity are about, by (source, id)."""
+
+    known: dict[tuple[str, str], tuple[Fact, datetime]] = field(default_factory=dict)
+
+    async def told(self, fact: Fact) -> tuple[Fact, datetime | None]:
+        of = fact.details["of"]
+        if (found := self.known.get((of["source"], of["id"]))) is None:
+            return fact, None
+        original, until = found
+        whole = {"type": original.type, "details": {**original.details, "of": of}}
+        return fact.model_copy(update=whole), until
 
 
 @dataclass
@@ -157,13 +201,16 @@ class House:
 
     children: List = field(default_factory=List)
     book: Book = field(default_factory=Book)
+    pairs: Pairs = field(default_factory=Pairs)
+    originals: Originals = field(default_factory=Originals)
     topics: Topics = field(default_factory=Topics)
     shelf: Shelf = field(default_factory=Shelf)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     progress: Progress = field(default_factory=Progress)
 
     def loop(self, *, steps: Mapping[type[Any], Any] | None = None, **changes: Any) -> Loop:
-        needs = {"children": self.children, "book": self.book, "sealer": KEYS, "clock": noon}
+        ours = {"children": self.children, "pairs": self.pairs, "book": self.book, "originals": self.originals}
+        needs = {**ours, "sealer": KEYS, "clock": noon}
         loop = Loop(
             steps={**bind(needs), **(steps or {})},
             publish=self.topics.publish,

@@ -9,7 +9,7 @@ import argparse
 import ctypes
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from schemas import settings
@@ -17,6 +17,7 @@ from schemas.child import WatchedChild
 from schemas.moments import Decision, Lane
 from schemas.person import Person
 from streams.loop import DatabaseAway
+from streams.matching import Question
 from streams.watchdog import Limits
 from streams.worker import run
 
@@ -37,7 +38,10 @@ class List:
 
     def remove(self, child_id: str) -> None: ...
 
-    def decide(self, person: Person, *, door: str | None = None) -> Decision:
+    def decide_all(self, questions: Sequence[Question], **_: object) -> list[Decision]:
+        return [self._decide(question.person, question.door) for question in questions]
+
+    def _decide(self, person: Person, door: str | None) -> Decision:
         match person.family_name if door == "arrest" else None:
             case "Slow":
                 time.sleep(0.05)

@@ -22,7 +22,7 @@ RULES = [
 ALERTS = [pytest.param(rule, id=rule["alert"]) for rule in RULES if "alert" in rule]
 RECORDED = [rule["record"] for rule in RULES if "record" in rule]
 TESTS = [test for path in sorted((HERE / "tests").glob("*.yml")) for test in yaml.safe_load(path.read_text())["tests"]]
-COMPOSE_PROCESSES = {"gateway", "streams-a", "streams-b", "pager", "desk"}
+COMPOSE_PROCESSES = {"gateway", "mllp", "inbox", "streams-a", "streams-b", "pager", "desk"}
 
 
 @pytest.mark.prometheus

@@ -46,7 +46,7 @@ async def act(story: Night, what: str, page: object, person: str) -> answers.Ans
         ([], "close", "ada", Answer.OPEN, "open"),
         (["accept"], "accept", "ada", Answer.YOURS, "accepted"),
         (["accept"], "accept", "ben", Answer.TAKEN, "accepted"),
-        (["accept"], "pass", "ada", Answer.YOURS, "accepted"),
+        (["accept"], "pass", "ada", Answer.PASSED, "open"),
         (["accept"], "pass", "ben", Answer.TAKEN, "accepted"),
         (["accept"], "contact", "ada", Answer.CONTACT, "contact"),
         (["accept"], "close", "ada", Answer.CLOSED, "closed"),

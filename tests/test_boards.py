@@ -180,6 +180,10 @@ def observe_everything(metrics: Metrics) -> None:
         metrics.reviews_open.labels(authority=authority).set(1)
     metrics.attempts.labels(channel="sms", provider="twilio", outcome="delivered").inc()
     metrics.feed_last_seen_timestamp_seconds.labels(feed="custody-east").set(time.time())
+    metrics.phones.labels(state="verified").set(3)
+    metrics.auditor_findings.labels(invariant="step-late").set(0)
+    metrics.probe_seconds.observe(1.2)
+    metrics.drills.labels(outcome="accepted").inc()
 
 
 def nodes(expr: promql_parser.Expr) -> list[promql_parser.Expr]:

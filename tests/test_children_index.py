@@ -1,7 +1,7 @@
 """The list in a worker's memory: the database's, within a second, and never a child who is not on it today."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.child import WatchedChild
 from schemas.moments import Decision, Lane
-from schemas.person import Person
 from store import children as store_children
 from store.database import connect, libpq_url
 from store.roster import Action, Change
 from streams.children import WatchedChildren
+from streams.matching import Question
 from tests.streams_cast import KEYS, NOON, STRANGER
 
 TODAY = NOON.date()
@@ -27,6 +27,7 @@ class Index:
     """An index that remembers whole children, by id."""
 
     held: dict[str, WatchedChild] = field(default_factory=dict)
+    asked: list[int] = field(default_factory=list)
 
     def load(self, children: Iterable[WatchedChild]) -> None:
         self.held = {child.child_id: child for child in children}
@@ -37,9 +38,11 @@ class Index:
     def remove(self, child_id: str) -> None:
         self.held.pop(child_id, None)
 
-    def decide(self, person: Person, *, door: str | None = None) -> Decision:
-        assert person is STRANGER
-        return Decision(lane=Lane.NONE, why=tuple(sorted(self.held)), model=str(door))
+    def decide_all(self, questions: Sequence[Question], **_: object) -> list[Decision]:
+        self.asked.append(len(questions))
+        return [
+            Decision(lane=Lane.NONE, why=tuple(sorted(self.held)), model=str(question.door)) for question in questions
+        ]
 
     def __len__(self) -> int:
         return len(self.held)
@@ -259,3 +262,52 @@ async def test_a_worker_that_slept_through_more_changes_than_are_kept_loads_the_
     await watched.catch_up()
 
     assert set(index.held) == {"C1", "C3"}
+
+
+async def test_what_is_foreseen_is_asked_once_and_handed_out_once(engine: AsyncEngine) -> None:
+    await add(engine, child("C1"))
+    index = Index()
+    watched = WatchedChildren(engine, KEYS, index, Time())
+    await watched.load()
+    questions = [Question(STRANGER, "arrest"), Question(STRANGER.model_copy(), "missing")]
+
+    with watched.foreseeing(questions):
+        decided = [watched.decide(each.person, each.door) for each in questions]
+        again = watched.decide(STRANGER, "arrest")
+
+    assert [each.model for each in decided] == ["arrest", "missing"]
+    assert again == decided[0]
+    assert index.asked == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("door", "sensitive", "without"),
+    [("missing", False, frozenset()), ("arrest", True, frozenset()), ("arrest", False, frozenset({"C1"}))],
+)
+async def test_what_is_asked_otherwise_than_foreseen_is_asked_anew(
+    engine: AsyncEngine, door: str, sensitive: bool, without: frozenset[str]
+) -> None:
+    index = Index()
+    watched = WatchedChildren(engine, KEYS, index, Time())
+    await watched.load()
+
+    with watched.foreseeing([Question(STRANGER, "arrest"), Question(STRANGER.model_copy(), "arrest")]):
+        decision = watched.decide(STRANGER, door, sensitive=sensitive, without=without)
+
+    assert decision.model == door
+    assert index.asked == [2, 1]
+
+
+async def test_a_change_of_the_list_makes_what_was_foreseen_void_and_nothing_of_it_is_kept(engine: AsyncEngine) -> None:
+    index = Index()
+    watched = WatchedChildren(engine, KEYS, index, Time())
+    await watched.load()
+
+    with watched.foreseeing([Question(STRANGER, "arrest"), Question(STRANGER.model_copy(), "arrest")]):
+        await add(engine, child("C1"))
+        await watched.catch_up()
+        decision = watched.decide(STRANGER, "arrest")
+    watched.decide(STRANGER, "arrest")
+
+    assert decision.why == ("C1",)
+    assert index.asked == [2, 1, 1]

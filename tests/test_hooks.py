@@ -14,6 +14,7 @@ from twilio.request_validator import RequestValidator
 from embedded.network import sign
 from embedded.phone import Mode
 from notifiers.signature import is_signed
+from notifiers.sms import RETRY_CALLBACKS
 from store.receipts import receipts, replies
 from tests.pager_cast import ADA, NIGHT, Night, night
 
@@ -67,6 +68,14 @@ def test_our_phone_signs_as_twilios_own_code_does(fields: dict[str, str], token:
     assert RequestValidator(token).validate(url, fields, signature)
     assert is_signed(url, fields, signature, [token])
     assert not is_signed(url, {**fields, "more": "1"}, signature, [token])
+
+
+def test_an_address_signed_as_it_was_given_with_its_fragment_is_good() -> None:
+    """A mock may not know that Twilio takes the fragment off before it signs."""
+    url = "https://desk.example/twilio/status?attempt=1"
+
+    assert is_signed(url, FIELDS, sign(url + RETRY_CALLBACKS, FIELDS, TOKEN), [TOKEN])
+    assert not is_signed(url, FIELDS, sign(url + "#rc=1", FIELDS, TOKEN), [TOKEN])
 
 
 async def test_an_unsigned_reply_is_refused_and_says_nothing(story: Night) -> None:

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(240)]
 BOARDS = [json.loads(path.read_text()) for path in sorted(Path("deploy/grafana/boards").glob("*.json"))]
 QUERIES = [query for board in BOARDS for query in panel_queries(board, range_="10m", rate_interval="10m")]
 RULES = sorted(Path("deploy/prometheus/rules").glob("*.yml"))
-PROCESSES = ("gateway", "desk", "pager", "streams-a", "streams-b")
+PROCESSES = ("gateway", "mllp-http", "inbox", "desk", "pager", "streams-a", "streams-b")
 ADA = "+447700900101"
 SENDERS = {
     "nightlight.arrest.v1": "met-custody",
@@ -85,7 +85,7 @@ def references(home: House) -> set[str]:
 def test_every_process_is_scraped_and_every_rule_is_healthy(night: Night) -> None:
     eventually(lambda: set(night.server.rules().values()) == {"ok"})
 
-    assert night.server.targets_up() == {"gateway": 1, "desk": 1, "pager": 1, "streams": 2}
+    assert night.server.targets_up() == {"gateway": 1, "mllp": 1, "inbox": 1, "desk": 1, "pager": 1, "streams": 2}
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=str)

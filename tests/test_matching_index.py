@@ -12,8 +12,9 @@ from streams.matching.index import Index
 NOBODY: list[int] = []
 
 
-def rows(index: Index, *keys: int) -> list[int]:
-    return index.find(keys, NOBODY.append)[0].tolist()
+def rows(index: Index, *keys: int, sure: bool = False) -> list[int]:
+    """Each once, in order."""
+    return sorted(set(index.find(keys, np.full(len(keys), sure), NOBODY.append)[1].tolist()))
 
 
 def filled(pairs: list[tuple[int, int]], **options: int) -> Index:
@@ -50,23 +51,53 @@ def test_a_removed_row_leaves_neither_its_number_nor_its_keys() -> None:
     assert rows(index, 30) == [3]
 
 
-def test_a_smaller_block_weighs_more() -> None:
-    index = filled([(10, 1), *((20, row) for row in range(2, 40)), *((100 + row, row) for row in range(2000))])
+def test_a_key_whose_neighbours_have_all_been_erased_leaves_nothing_either() -> None:
+    keys = [number << 58 for number in range(-30, 30)]
+    index = filled([(key, row) for row, key in enumerate(keys)])
 
-    _, weights, counts = index.find([10, 20], NOBODY.append)
+    for row in reversed(range(10, 50)):
+        index.drop(row, [keys[row]])
 
-    assert weights[0] > weights[1]
-    assert counts[0] == 1
+    assert set(index._arrays.keys.tolist()).isdisjoint(keys[10:50])
+    assert rows(index, *keys) == [*range(10), *range(50, 60)]
+
+
+def test_a_pair_says_under_which_key_the_row_was_found() -> None:
+    index = filled([(10, 1), (20, 1), (20, 2)])
+    index.add(3, [10])
+
+    places, found = index.find([20, 30, 10], np.zeros(3, np.bool_), NOBODY.append)
+
+    assert sorted(zip(places.tolist(), found.tolist(), strict=True)) == [(0, 1), (0, 2), (2, 1), (2, 3)]
 
 
 def test_a_block_beyond_the_cap_is_reported_and_its_rows_are_still_found_by_another_key() -> None:
     index = filled([(10, row) for row in range(5)] + [(20, 3)], cap=3)
     over: list[int] = []
 
-    found, _, _ = index.find([10, 20], over.append)
+    _, found = index.find([10, 20], np.zeros(2, np.bool_), over.append)
 
     assert over == [0]
     assert found.tolist() == [3]
+
+
+def test_a_block_of_todays_changes_beyond_the_cap_is_reported_too() -> None:
+    index = filled([], cap=3)
+    for row in range(5):
+        index.add(row, [10])
+    over: list[int] = []
+
+    _, found = index.find([10], np.zeros(1, np.bool_), over.append)
+
+    assert over == [0]
+    assert found.tolist() == []
+
+
+def test_a_sure_key_is_looked_under_however_many_it_has() -> None:
+    index = filled([(10, row) for row in range(5)], cap=3)
+    index.add(7, [10])
+
+    assert rows(index, 10, sure=True) == [0, 1, 2, 3, 4, 7]
 
 
 def test_a_merge_in_the_background_loses_nothing_and_brings_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -172,8 +172,8 @@ def test_another_model_is_named_in_every_answer_and_its_thresholds_hold(tmp_path
     [
         ({"fields": {}}, "given_name is missing"),
         ({"prior": {"share_on_list": 2, "least_children": 1, "household": 1}}, "prior.share_on_list"),
-        ({"doors": {"arrest": {"date_of_birth": [0.5]}}}, "has not its levels"),
-        ({"colour": "red"}, "colour"),
+        ({"doors": {"arrest": {"date_of_birth": [0.5]}}}, "has not the levels"),
+        ({"colour": "red"}, "Extra inputs"),
     ],
 )
 def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path, change: dict[str, Any], refusal: str) -> None:

@@ -116,8 +116,8 @@ async def test_no_statement_may_hold_everybody_up(database_url: str, setting: st
 
 
 PAGE_IN: dict[PageState, dict[str, Any]] = {
-    PageState.OPEN: {"next_step_at": NOON},
-    PageState.ACCEPTED: {"accepted_at": NOON, "accepted_by": DUTY},
+    PageState.OPEN: {"next_step_at": NOON, "reopened_at": NOON},
+    PageState.ACCEPTED: {"accepted_at": NOON, "accepted_by": DUTY, "contact_due_at": NOON},
     PageState.CONTACT: {"accepted_at": NOON, "accepted_by": DUTY, "contact_at": NOON},
     PageState.CLOSED: {"ended_at": NOON},
     PageState.WITHDRAWN: {"ended_at": NOON},
@@ -125,7 +125,9 @@ PAGE_IN: dict[PageState, dict[str, Any]] = {
 }
 """What a page in each state must have; the rest is empty."""
 
-PAGE_EMPTY: dict[str, Any] = dict.fromkeys(("next_step_at", "accepted_at", "accepted_by", "contact_at", "ended_at"))
+PAGE_EMPTY: dict[str, Any] = dict.fromkeys(
+    ("next_step_at", "accepted_at", "accepted_by", "contact_at", "contact_due_at", "reopened_at", "ended_at")
+)
 
 
 async def test_a_page_goes_where_the_table_of_states_says_and_nowhere_else(database_url: str) -> None:
@@ -135,6 +137,18 @@ async def test_a_page_goes_where_the_table_of_states_says_and_nowhere_else(datab
         for old, new in product(PageState, PageState):
             moved[old, new] = await _moves(connection, pages, pages.c.page == page, PAGE_EMPTY, PAGE_IN, old, new)
     assert moved == {(old, new): new == old or new in NEXT_STATES[old] for old, new in moved}
+
+
+async def test_an_acceptance_is_not_taken_away_without_the_time_at_which_it_was(database_url: str) -> None:
+    slip = {**PAGE_IN, PageState.OPEN: {"next_step_at": NOON}}
+    async with house(database_url) as made, made.begin() as connection:
+        which = pages.c.page == await _a_page(connection)
+
+        moved = [
+            await _moves(connection, pages, which, PAGE_EMPTY, slip, old, PageState.OPEN)
+            for old in (PageState.ACCEPTED, PageState.CONTACT)
+        ]
+    assert moved == [False, False]
 
 
 ATTEMPT_IN: dict[AttemptState, dict[str, Any]] = {

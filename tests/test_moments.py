@@ -99,14 +99,14 @@ async def test_a_second_event_joins_the_open_moment_and_the_page_does_not_change
         async with engine.connect() as connection:
             before = await rows(connection, pages), await rows(connection, attempts)
 
-        outcome = await tell(engine, "admission", type=ADMISSION)
+        outcome = await tell(engine, "missing", type="nightlight.missing.v1")
 
         async with engine.connect() as connection:
             after = await rows(connection, pages), await rows(connection, attempts)
             told = await rows(connection, facts, "type", "outcome")
     assert outcome is Outcome.JOINED
     assert after == before
-    assert told == [(ADMISSION, "joined"), ("nightlight.arrest.v1", "paged")]
+    assert sorted(told) == [("nightlight.arrest.v1", "paged"), ("nightlight.missing.v1", "joined")]
 
 
 async def test_an_event_that_joins_keeps_the_moment_open_for_its_own_window(database_url: str) -> None:
@@ -118,6 +118,30 @@ async def test_an_event_that_joins_keeps_the_moment_open_for_its_own_window(data
         async with engine.connect() as connection:
             (moment,) = await rows(connection, moments)
     assert moment.window_ends_at == NOON + timedelta(hours=72)
+
+
+@pytest.mark.parametrize(
+    ("ended", "about", "outcome"),
+    [
+        ("closed", "the same visit", Outcome.JOINED),
+        ("closed", "another visit", Outcome.PAGED),
+        ("expired", "the same visit", Outcome.PAGED),
+        ("withdrawn", "the same visit", Outcome.PAGED),
+    ],
+)
+async def test_what_goes_on_of_a_visit_that_a_worker_has_closed_pages_nobody_again(
+    ended: str, about: str, outcome: Outcome, database_url: str
+) -> None:
+    async with house(database_url) as engine:
+        await tell(engine, "arrival", about="the same visit", type=ADMISSION)
+        async with engine.begin() as connection:
+            await connection.execute(update(pages).values(state="withdrawn", ended_at=NOON, next_step_at=None))
+            await connection.execute(update(moments).values(state=ended, ended_at=NOON))
+
+        said = await tell(engine, "transfer", about=about, type=ADMISSION)
+
+        again = await tell(engine, "transfer", about=about, type=ADMISSION)
+    assert said is again is outcome
 
 
 @pytest.mark.parametrize("event", ["arrest", "joined", "cancelled-before", "unwatched", "review", "release", "cancel"])
@@ -477,7 +501,7 @@ async def test_a_moment_with_contact_made_is_closed_when_its_window_is_over(data
     async with house(database_url) as engine:
         await tell(engine, "arrest")
         async with engine.begin() as connection:
-            answered = {"accepted_at": NOON, "accepted_by": DUTY, "next_step_at": None}
+            answered = {"accepted_at": NOON, "accepted_by": DUTY, "next_step_at": None, "contact_due_at": NOON}
             await connection.execute(update(pages).values(state="accepted", **answered))
             await connection.execute(update(pages).values(state="contact", contact_at=NOON))
 
@@ -517,8 +541,9 @@ async def test_what_is_open_is_counted_by_authority(database_url: str) -> None:
         await tell(engine, "admission", WREN, type=ADMISSION)
         async with engine.begin() as connection:
             await ask_review(connection, SEALER, asked("review"), at=NOON)
-            answered = {"accepted_at": NOON, "accepted_by": DUTY, "next_step_at": None, "state": "accepted"}
-            await connection.execute(update(pages).where(pages.c.type == ADMISSION).values(**answered))
+            answered = {"accepted_at": NOON, "accepted_by": DUTY, "next_step_at": None, "contact_due_at": NOON}
+            admitted = update(pages).where(pages.c.type == ADMISSION)
+            await connection.execute(admitted.values(state="accepted", **answered))
 
             counted = await gauges(connection)
     assert (counted.moments_open, counted.moments_unanswered, counted.reviews_open) == (

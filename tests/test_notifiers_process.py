@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from embedded.notify import KEY
 from embedded.phone import Mode
 from embedded.server import choose_port
 from schemas.base import utc_now
@@ -39,7 +40,9 @@ SENT_THREE = 'nightlight_attempts_total{channel="sms",outcome="sent",provider="t
 class Process:
     """The pager in a process of its own, at the database and the network of a story."""
 
-    def __init__(self, story: Night, database_url: str, *, die_at: str = "") -> None:
+    def __init__(
+        self, story: Night, database_url: str, *, die_at: str = "", more: Mapping[str, str] | None = None
+    ) -> None:
         self.port = choose_port("The pager", 0)
         given = {
             "DATABASE_URL": database_url,
@@ -50,6 +53,7 @@ class Process:
             "PUBLIC_URL": story.settings.base_url,
             "LISTEN": f"127.0.0.1:{self.port}",
             "DIE_AT": die_at,
+            **(more or {}),
         }
         environment = {f"NIGHTLIGHT_{name}": value for name, value in given.items()}
         self._running = subprocess.Popen(
@@ -123,6 +127,32 @@ async def test_killed_around_the_providers_call_one_or_two_texts_go_out_with_one
     assert all(reference in text for text in texts)
     assert (await story.page(page)).state == "open"
     assert "sending" not in await story.states(page)
+
+
+@pytest.mark.parametrize(("point", "mode"), POINTS)
+async def test_killed_around_the_call_with_two_providers_the_second_text_goes_through_the_other(
+    database_url: str, point: str, mode: Mode
+) -> None:
+    async with night(database_url, every_channel=True) as story:
+        story.watch.now = utc_now()
+        story.phone.behave(mode)
+        page, reference = await story.open_page()
+        notify = {name: getattr(story.settings, name.casefold()) for name in ("NOTIFY_TEMPLATE_ID", "NOTIFY_API")}
+        killed = Process(story, database_url, die_at=point, more={**notify, "NOTIFY_API_KEY": KEY})
+        code = await killed.died()
+        killed.stop()
+
+        story.watch.now = utc_now()
+        await story.round()
+        await story.rounds(12)
+
+        texts = story.phone.rang(ADA)
+        assert code == -signal.SIGKILL
+        assert 1 <= len(texts) <= 2
+        assert all(reference in text.body for text in texts)
+        assert len({text.provider for text in texts}) == len(texts)
+        assert (await story.page(page)).state == "open"
+        assert "sending" not in await story.states(page)
 
 
 async def test_killed_before_it_escalates_the_next_one_escalates_once(story: Night, database_url: str) -> None:

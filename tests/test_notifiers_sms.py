@@ -117,8 +117,10 @@ async def test_a_lost_text_is_found_by_its_number_its_reference_and_its_time(twi
     phone.take(ADA, phone.sender, "Nightlight M3RT: of another page", None, None)
     lost = phone.take(ADA, phone.sender, "Nightlight K7Q4: lost", None, None)
 
-    found = await twilio.look_up(ADA, containing="K7Q4", since=now, known=frozenset({earlier.sid}))
-    later = await twilio.look_up(ADA, containing="K7Q4", since=now + timedelta(minutes=1), known=frozenset())
+    found = await twilio.look_up(ADA, attempt=ATTEMPT, containing="K7Q4", since=now, known=frozenset({earlier.sid}))
+    later = await twilio.look_up(
+        ADA, attempt=ATTEMPT, containing="K7Q4", since=now + timedelta(minutes=1), known=frozenset()
+    )
 
     assert found is not None
     assert found.provider_id == lost.sid

@@ -333,7 +333,7 @@ async def test_start_lifts_a_stop(story: Night) -> None:
 
 
 async def test_a_channel_that_is_not_set_up_gives_way_to_the_next_of_the_same_person(story: Night) -> None:
-    both = PLAN[0].model_copy(update={"channels": (Channel.VOICE, Channel.SMS)})
+    both = PLAN[0].model_copy(update={"channels": (Channel.WEBHOOK, Channel.SMS)})
     page, reference = await story.open_page(plan=[both, *PLAN[1:]])
 
     for _ in range(3):
@@ -341,7 +341,7 @@ async def test_a_channel_that_is_not_set_up_gives_way_to_the_next_of_the_same_pe
 
     await story.phone.expects_soon(ADA, reference)
     assert [(one.channel, one.reason) for one in await story.attempts(page)] == [
-        ("voice", "channel-not-set-up"),
+        ("webhook", "channel-not-set-up"),
         ("sms", None),
     ]
 

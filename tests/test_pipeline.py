@@ -1,6 +1,6 @@
 """The pipeline: what each step makes of what comes in."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -26,13 +26,39 @@ from schemas.events import (
     Risk,
     ThreatToLifeWarned,
 )
-from schemas.moments import MESSAGES, Ended, FollowedUp, Lane, Message, MomentFound, Outcome, ReviewAsked
+from schemas.moments import (
+    MESSAGES,
+    Candidate,
+    Decision,
+    Ended,
+    FollowedUp,
+    Lane,
+    Message,
+    MomentFound,
+    Outcome,
+    ReviewAsked,
+)
 from schemas.person import Person
 from schemas.wire import event_key
-from streams.facts import Result
-from streams.match import DECEASED
+from store.pairs import marks
+from streams.facts import Result, fact_of
+from streams.match import DECEASED, LEFT_OUT
 from streams.pipeline import PIPELINE, TOPICS, bind
-from tests.streams_cast import CHILD, DOUBTFUL, KEYS, NOON, STRANGER, WATCHED, Book, List, arrest, envelope, noon
+from tests.streams_cast import (
+    CHILD,
+    DOUBTFUL,
+    KEYS,
+    NOON,
+    STRANGER,
+    WATCHED,
+    Book,
+    List,
+    Originals,
+    Pairs,
+    arrest,
+    envelope,
+    noon,
+)
 
 EARLIER = EventName(source="/police/met", id="earlier")
 
@@ -66,9 +92,18 @@ FOLLOW_UPS: list[Event] = [
 ]
 
 
-async def take(what: Event | Message, *, mode: Mode = Mode.LIVE, book: Book | None = None) -> Result:
+async def take(
+    what: Event | Message,
+    *,
+    mode: Mode = Mode.LIVE,
+    book: Book | None = None,
+    children: List | None = None,
+    pairs: Pairs | None = None,
+    originals: Originals | None = None,
+) -> Result:
     """Run the one step for this, and give the one thing that it led to."""
-    needs = {"children": List(), "book": book or Book(), "sealer": KEYS, "clock": noon}
+    ours = {"children": children or List(), "pairs": pairs or Pairs(), "originals": originals or Originals()}
+    needs = {**ours, "book": book or Book(), "sealer": KEYS, "clock": noon}
     said = what if isinstance(what, Message) else envelope(what, mode=mode)
     [result] = await bind(needs)[type(what)](said)
     return result
@@ -136,6 +171,96 @@ async def test_nobody_is_paged_to_a_child_who_has_died(person: Person, lane: Lan
     assert isinstance(asked, ReviewAsked)
     assert asked.decision.lane is lane
     assert (DECEASED in asked.decision.why) is (person is WATCHED)
+
+
+async def test_a_moment_knows_who_it_was_about_by_keyed_hashes_and_which_list_was_asked() -> None:
+    found = await take(arrest())
+
+    assert isinstance(found, MomentFound)
+    assert found.marks == marks(KEYS, WATCHED)
+    assert found.list_version == List().version
+
+
+async def test_a_record_that_its_sender_restricts_is_said_to_be_so_to_the_matcher() -> None:
+    children = List()
+
+    await take(
+        ChildAdmitted(attendance="A1", site="RRV", arrived_at=NOON, sensitive=True, person=WATCHED), children=children
+    )
+
+    assert children.sensitive
+
+
+async def test_somebody_whom_a_person_has_said_not_to_be_the_child_is_nobody_and_it_is_told_why() -> None:
+    ended = await take(arrest(), pairs=Pairs(said=True))
+
+    assert isinstance(ended, Ended)
+    assert ended.outcome is Outcome.NOT_WATCHED
+
+
+class Near(List):
+    """Everybody is near CHILD, and nobody is CHILD; `weight` in bits."""
+
+    weight = 3.0
+
+    def decide(self, *_: object, **__: object) -> Decision:
+        near = (Candidate(child=CHILD.child_id, weight=self.weight, probability=0.001),)
+        return Decision(lane=Lane.NONE, candidates=near, why=("postcode: same sector (+3.0)",), model="cast")
+
+
+async def test_no_is_explained_where_somebody_of_the_list_was_near_and_says_nothing_of_who() -> None:
+    ended = await take(arrest(STRANGER), children=Near())
+
+    assert isinstance(ended, Ended)
+    assert ended.decision is not None
+    assert ended.decision.why == ("postcode: same sector (+3.0)",)
+    assert "Nobody" not in ended.model_dump_json()
+
+
+async def test_somebody_for_whom_less_speaks_than_against_is_no_candidate() -> None:
+    far = Near()
+    far.weight = -0.5
+
+    ended = await take(arrest(STRANGER), children=far)
+
+    assert isinstance(ended, Ended)
+    assert ended.decision is None
+
+
+async def test_a_pair_that_is_left_out_is_named_as_a_reason_where_another_child_remains() -> None:
+    class Twins(List):
+        def decide(self, *_: object, without: frozenset[str] = frozenset(), **__: object) -> Decision:
+            left = [each for each in (CHILD.child_id, "C2") if each not in without]
+            near = tuple(Candidate(child=each, weight=20.0, probability=0.9) for each in left)
+            return Decision(lane=Lane.PAGE, child=left[0], candidates=near, why=(), model="cast")
+
+    class NotTheFirst(Pairs):
+        def unlike(self, *_: object) -> frozenset[str]:
+            return frozenset({CHILD.child_id})
+
+    found = await take(arrest(), children=Twins(), pairs=NotTheFirst())
+
+    assert isinstance(found, MomentFound)
+    assert (found.child, found.decision.why) == ("C2", (LEFT_OUT,))
+
+
+@pytest.mark.parametrize("person", [WATCHED, DOUBTFUL], ids=["moment", "review"])
+async def test_a_changed_identity_is_told_at_the_place_of_the_event_that_it_corrects(person: Person) -> None:
+    first, until, book = fact_of(envelope(arrest(STRANGER)), sealer=KEYS, at=NOON), NOON + timedelta(hours=3), Book()
+    message = await take(IdentityChanged(of=EARLIER, person=person))
+    assert isinstance(message, Message)
+
+    ended = await take(message, book=book, originals=Originals({("/police/met", "earlier"): (first, until)}))
+
+    [written] = book.written
+    assert isinstance(written, MomentFound | ReviewAsked)
+    assert (written.fact.type, written.fact.details["suite"], written.until) == (
+        "nightlight.arrest.v1",
+        "Islington",
+        until,
+    )
+    assert isinstance(ended, Ended)
+    assert ended.type == IdentityChanged.type
 
 
 @pytest.mark.parametrize("event", FOLLOW_UPS, ids=lambda event: event.type)

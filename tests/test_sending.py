@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import event, select, text, update
 
 from embedded.phone import Mode, Phone
-from notifiers import settle
+from notifiers import settle, sms
 from notifiers.pager import Pager
 from notifiers.wake import CHANNEL, DUE, Bells
 from schemas.metrics import Metrics
@@ -204,9 +204,7 @@ async def test_a_person_who_has_opted_out_is_not_texted(story: Night) -> None:
 @given(data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_receipts_in_any_order_and_number_never_move_a_state_back(database_url: str, data: st.DataObject) -> None:
-    heard = data.draw(
-        st.lists(st.sampled_from([*settle.STATUSES, "new-word", "reply", "silence", "accept"]), max_size=10)
-    )
+    heard = data.draw(st.lists(st.sampled_from([*sms.STATUSES, "new-word", "reply", "silence", "accept"]), max_size=10))
 
     states, page_states = asyncio.run(listen(database_url, heard))
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.sealing import SealBroken
-from store import audit, children
+from store import audit, children, scans
 from store.csvs import BadFile
 from store.roster import Action, Change
 from tests.store_cast import NOON, ROBIN, SEALER, TODAY, WREN, child, engine, rows, watch
@@ -65,9 +65,65 @@ async def test_an_update_is_the_whole_new_entry(database_url: str) -> None:
 
         done = await take(connection, [Change(2, Action.UPDATE, ROBIN, new)])
 
-        assert await children.find(connection, SEALER, ROBIN) == new
+        found = await children.find(connection, SEALER, ROBIN)
         (listed,) = await children.listing(connection)
+    assert found == new.model_copy(update={"former_identifiers": (("nhs_number", "9990000018"),)})
     assert (done.updated, listed.team) == ((ROBIN,), "Camden")
+
+
+async def test_what_updates_have_replaced_is_kept_beside_the_new_and_goes_with_the_child(database_url: str) -> None:
+    moved = child(ROBIN, family_name="Tallow", postcode="N1 9GU")
+    again = child(ROBIN, family_name="Tallow", postcode="SW9 8XX", previous_family_names=("Lampwick",))
+    async with engine(database_url) as made, made.begin() as connection:
+        await take(connection, add(ROBIN))
+        for entry in (moved, again):
+            await take(connection, [Change(2, Action.UPDATE, ROBIN, entry)])
+        found = await children.find(connection, SEALER, ROBIN)
+
+        await children.remove(connection, ROBIN, at=NOON, who="test", why="moved away")
+        await take(connection, add(ROBIN))
+
+        fresh = await children.find(connection, SEALER, ROBIN)
+    assert found is not None
+    assert found.former_postcodes == ("N1 9GU",)
+    assert found.former_family_names == ()  # the file says it itself now
+    assert fresh == child(ROBIN)
+
+
+async def test_a_child_whose_seal_is_broken_is_named_and_the_others_are_there(database_url: str) -> None:
+    broken: list[str] = []
+    async with engine(database_url) as made, made.begin() as connection:
+        await take(connection, add(ROBIN, WREN))
+        await connection.execute(text("UPDATE children SET sealed = 'x' WHERE child = 'c-robin'"))
+
+        read = [each async for each, _ in children.snapshot(connection, SEALER, broken=broken.append)]
+        changed = await children.changes_since(connection, SEALER, 0, broken=broken.append)
+
+    assert read == [WREN]
+    assert [(each, entry is None) for _, each, entry in changed] == [(ROBIN, True), (WREN, False)]
+    assert broken == [ROBIN, ROBIN]
+
+
+async def test_whoever_is_added_or_changed_is_looked_for_and_whoever_is_removed_is_not(database_url: str) -> None:
+    later = NOON + timedelta(minutes=1)
+    async with engine(database_url) as made, made.begin() as connection:
+        await take(connection, add(ROBIN, WREN))
+        await children.remove(connection, WREN, at=NOON, who="test", why="moved away")
+
+        early = await scans.take(connection, "a", known=0, before=later, at=NOON)
+        scan = await scans.take(connection, "a", known=100, before=later, at=NOON)
+        other = await scans.take(connection, "b", known=100, before=later, at=NOON)
+        after_a_kill = await scans.take(connection, "b", known=100, before=later, at=NOON + 2 * scans.HOLD)
+        await take(connection, [Change(2, Action.UPDATE, ROBIN, child(ROBIN, team="Camden"))])
+        assert after_a_kill is not None
+        await scans.done(connection, "b", after_a_kill)
+        left = await scans.waiting(connection)
+
+    assert early is None  # this worker's list does not have it yet
+    assert scan is not None
+    assert scan.children == after_a_kill.children == {ROBIN}
+    assert other is None
+    assert left == 1  # changed meanwhile: looked for anew
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from store.database import connect
 from store.roster import Action, Change
 from streams.book import AWAY, PostgresBook, PostgresShelf
 from streams.match import match
-from tests.streams_cast import CHILD, KEYS, NOON, List, envelope, noon
+from tests.streams_cast import CHILD, KEYS, NOON, List, Pairs, envelope, noon
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 async def found(number: str) -> MomentFound:
-    [message] = await match(envelope(id=number), children=List(), sealer=KEYS, clock=noon)
+    [message] = await match(envelope(id=number), children=List(), pairs=Pairs(), sealer=KEYS, clock=noon)
     assert isinstance(message, MomentFound)
     return message
 

@@ -69,15 +69,19 @@ async def test_a_line_that_stays_a_breath_behind_takes_what_came_meanwhile_along
 
 
 async def test_a_full_line_waits_for_no_breath() -> None:
-    settling, acked = Settling(), list[int]()
+    settling, acked, all_in = Settling(), list[int](), asyncio.Event()
     settling.go.set()
     line = Line(settling, at_once=2, breath=30.0)
 
+    def ack(offset: int) -> None:
+        acked.append(offset)
+        if offset == 5:
+            all_in.set()
+
     async with asyncio.timeout(5):
         for offset in range(6):
-            await line.join(record(offset), lambda offset=offset: acked.append(offset))
-        while len(acked) < 6:
-            await asyncio.sleep(0.001)
+            await line.join(record(offset), lambda offset=offset: ack(offset))
+        await all_in.wait()
 
     assert acked == [0, 1, 2, 3, 4, 5]
 

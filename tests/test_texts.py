@@ -80,7 +80,7 @@ def test_the_templates_know_no_other_fields() -> None:
         if name
     }
 
-    assert names <= {"reference", "place", "team", "link"}
+    assert names <= {"reference", "place", "team", "link", "note"}
     assert set(PURPOSES) == set(Purpose)
     assert set(ANSWERS) == set(Answer)
 

@@ -29,7 +29,7 @@ from tests.house import ROOT, WHO, House, children, eventually, free_ports, hous
 
 pytestmark = pytest.mark.timeout(240)  # two of these start a whole house, twice over, on a machine that may be busy
 
-PROCESSES = ("gateway", "desk", "pager", "streams-a", "streams-b", "phone")
+PROCESSES = ("gateway", "mllp-http", "inbox", "desk", "pager", "streams-a", "streams-b", "phone")
 STOPS_WITHIN = 10  # seconds: contract section 1
 NEW = ("W-9", "Quarrel", "Ottoline", "2012-08-09", "female", "E8 1AA", "9990000050")
 STRANGER = ("", "Strangways", "Ptolemy", "2012-05-05", "male", "SW9 8XX", "9990000069")
@@ -93,7 +93,8 @@ def still_there(pids: dict[int, str]) -> dict[int, str]:
 
 def test_one_line_of_json_names_every_address_and_no_password(home: House) -> None:
     assert home.urls.pop("ready", True) is True
-    assert home.urls.keys() == {*PROCESSES, "kafka"}
+    assert home.urls.keys() == {*PROCESSES, "kafka", "mllp"}
+    assert re.fullmatch(r"mllp://127\.0\.0\.1:\d+", home.urls["mllp"])
     assert all(re.fullmatch(r"http://127\.0\.0\.1:\d+", home.urls[process]) for process in PROCESSES)
     assert "is ready" in home.log.read_text()
     assert (home.data / "running.json").stat().st_mode & 0o77 == 0
@@ -111,6 +112,10 @@ def test_every_http_process_says_whether_it_lives_is_ready_what_it_counts_and_wh
     assert answers["/metrics"].headers["content-type"].startswith("text/plain; version=0.0.4")
     assert answers["/openapi.json"].json()["openapi"].startswith("3.")
     assert "<table>" in answers["/docs"].text
+
+
+def test_migrating_beside_it_finds_its_database_and_is_safe_to_repeat(home: House) -> None:
+    assert [home.command("migrate").stdout for _ in range(2)] == ["The database is at this version.\n"] * 2
 
 
 def test_a_second_up_on_the_same_data_is_refused_in_one_sentence(home: House) -> None:
@@ -219,7 +224,7 @@ def listing(home: House) -> list[str]:
 
 def test_the_answer_is_the_same_and_takes_the_same_time_whether_or_not_the_child_is_watched(home: House) -> None:
     kinds = ["watched", "unknown"] * 300
-    random.Random(20261121).shuffle(kinds)  # noqa: S311 - what one event sets going in the workers must slow both kinds alike
+    random.Random(20261121).shuffle(kinds)  # what one event sets going in the workers must slow both kinds alike
     events = {"watched": WHO[2], "unknown": STRANGER}
     headers = {"Authorization": f"Bearer {home.keys['met-custody']}", "Content-Type": "application/cloudevents+json"}
     seconds: dict[str, list[float]] = {"watched": [], "unknown": []}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry
 
+from schemas.metrics import Metrics
 from streams.progress import Progress
 from streams.watchdog import Limits, Place, Seen, Stuck, Watchdog, Watched, decide
 
@@ -52,6 +53,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.progress = Progress(now=lambda: self.time)
+        self.metrics = Metrics.build(self.registry)
 
     def lag(self, places: Collection[Place], _: Mapping[Place, int]) -> Mapping[Place, int] | None:
         self.asked.append(set(places))
@@ -59,7 +61,8 @@ class Worker:
 
     def watchdog(self, limits: Limits = LIMITS) -> Watchdog:
         watched = Watched(lambda: self.partitions, lambda: self.alive, self.lag, self.progress)
-        return Watchdog(watched, registry=self.registry, limits=limits, leave=self.left.append, now=lambda: self.time)
+        stalled = self.metrics.worker_stalled_seconds
+        return Watchdog(watched, stalled=stalled, limits=limits, leave=self.left.append, now=lambda: self.time)
 
     def stalled(self) -> float | None:
         return self.registry.get_sample_value("nightlight_worker_stalled_seconds")
@@ -100,7 +103,37 @@ def test_the_broker_is_asked_only_about_what_is_quiet_and_not_at_every_look() ->
         worker.time = float(second)
         watchdog.look()
 
-    assert worker.asked == [{HERE}, {HERE}]
+    assert worker.asked == [{HERE}, {HERE, THERE}]
+
+
+def test_the_first_event_of_a_quiet_night_seen_on_its_way_is_no_hang() -> None:
+    worker = Worker(partitions={HERE}, behind={HERE: 0})
+    watchdog = worker.watchdog()
+    for second in range(3600):
+        worker.time = float(second)
+        watchdog.look()
+    worker.time, worker.behind = 3615.0, {HERE: 1}
+
+    seen = watchdog.look()
+
+    assert seen.lag == {HERE: 1}
+    assert decide(seen, LIMITS) is None
+
+
+def test_an_event_that_stays_is_a_hang_within_a_minute() -> None:
+    worker = Worker(partitions={HERE}, behind={HERE: 0})
+    watchdog = worker.watchdog()
+    for second in range(3600):
+        worker.time = float(second)
+        watchdog.look()
+    worker.behind = {HERE: 1}
+
+    decided = []
+    for second in range(3600, 3661):
+        worker.time = float(second)
+        decided.append(decide(watchdog.look(), LIMITS))
+
+    assert Stuck.NO_PROGRESS in decided
 
 
 def test_how_long_a_partition_with_something_in_it_stands_still_is_a_metric() -> None:

@@ -30,6 +30,7 @@ class Child:
     postcode: str
     old_postcode: str
     address: str
+    old_address: str
     nhs_number: str
     upn: str
     pnc_id: str
@@ -88,7 +89,7 @@ class Population:
     def _household(self) -> list[Child]:
         random, culture = self._random, self._naming.culture()
         family, place, address = self._naming.family(culture), self._place(), self._address()
-        old_place = self._old_place(place)
+        old_place, old_address = self._old_place(place), self._address()
         self._households += 1
         size = random.choices((1, 2, 3, 4, 5), (0.42, 0.37, 0.14, 0.05, 0.02))[0]
         children: list[Child] = []
@@ -100,7 +101,7 @@ class Population:
                 child = self._child(culture, own, born, place, address)
                 while any(child.given.split()[0] == other.given.split()[0] for other in children):
                     child = replace(child, given=self._naming.given(culture, child.sex))
-                children.append(replace(child, old_postcode=old_place, twin=litter == 2))
+                children.append(replace(child, old_postcode=old_place, old_address=old_address, twin=litter == 2))
         return children
 
     def _child(self, culture: Culture, family: str, born: date, place: str, address: str) -> Child:
@@ -118,6 +119,7 @@ class Population:
             postcode=place,
             old_postcode=place,
             address=address,
+            old_address=address,
             nhs_number=nhs_number(number),
             upn=upn(number, born),
             pnc_id=pnc_id(number, born),

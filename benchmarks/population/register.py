@@ -19,6 +19,8 @@ def register(children: list[Child], rates: Rates, seed: int) -> list[WatchedChil
 
 
 def _row(child: Child, rates: Rates, random: Random) -> WatchedChild:
+    stale = random.random() < rates.stale_postcode
+    address = child.old_address if stale else child.address
     return WatchedChild(
         child_id=child_id(child),
         authority="E09000019",
@@ -28,8 +30,8 @@ def _row(child: Child, rates: Rates, random: Random) -> WatchedChild:
         other_names=(child.alias,) if child.alias else (),
         date_of_birth=child.born,
         sex=Sex(child.sex),
-        postcode=child.old_postcode if random.random() < rates.stale_postcode else child.postcode,
-        address_line=child.address if random.random() < 0.7 else None,
+        postcode=child.old_postcode if stale else child.postcode,
+        address_line=address if random.random() < 0.7 else None,
         nhs_number=child.nhs_number if random.random() < rates.listed_nhs_number else None,
         upn=child.upn if random.random() < rates.listed_upn else None,
         pnc_id=child.pnc_id if random.random() < rates.listed_pnc_id else None,

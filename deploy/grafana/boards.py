@@ -256,7 +256,49 @@ def _machinery(delivered: str) -> list[Any]:
         targets(feeds, [Query("{{feed}}", silent)], instant=True),
         attempts,
         arrival.span(8),
+        *_readiness(),
+        *_promises(),
     ]
+
+
+def _promises() -> list[Any]:
+    """What the auditor finds, and how long the synthetic child is on her way."""
+    found = course(
+        "Promises that are broken now",
+        "What the auditor found in its last round, by promise. Nothing is right: the runbook has a line for each.",
+        [Query("{{invariant}}", "max by (invariant) (nightlight_auditor_findings)")],
+        unit="none",
+    )
+    within = 'sum(increase(nightlight_probe_seconds_bucket{le="10.0"}[$__rate_interval]))'
+    probe = course(
+        "The synthetic child",
+        "How often she came from the gateway to the provider's door, in each step of at least an hour: sixty times is well.",
+        [
+            Query("came through", "sum(increase(nightlight_probe_seconds_count[$__rate_interval]))"),
+            Query("within ten seconds", within),
+        ],
+        unit="none",
+        interval="1h",
+    )
+    return [found.span(12), probe.span(12)]
+
+
+def _readiness() -> list[Any]:
+    """Would a page arrive, and would anybody answer? Drills are here and in no other panel."""
+    states = course(
+        "Phones on the rota, by state",
+        "Of everybody on call in the next 14 days. Failing, unreachable and opted out: a page may reach nobody there.",
+        [Query("{{state}}", "max by (state) (nightlight_phones)")],
+        unit="none",
+    )
+    ended = course(
+        "Drills, by how they ended",
+        "Pages marked DRILL that were over in each step of at least an hour. Unanswered: the manager was told.",
+        [Query("{{outcome}}", "sum by (outcome) (increase(nightlight_drills_total[$__rate_interval]))")],
+        unit="none",
+        interval="1h",
+    )
+    return [dashboard.Row("Phones and drills"), states, ended.draw_style(look.GraphDrawStyle.BARS)]
 
 
 def _arrival(q: float, delivered: str) -> str:
