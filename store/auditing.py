@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pages import Channel, Role
 from schemas.probe import NAME
-from store import audit
+from store import audit, feeds
 from store.audit import first_broken
 from store.people import on_call, plan_for
 
@@ -28,7 +28,6 @@ ATTEMPT_LATE: Final = timedelta(seconds=60)
 """Twenty at a time, 5 s each at the worst: three hundred pages of one minute are through before this."""
 CONTACT_LATE: Final = timedelta(seconds=30)
 WINDOW_LATE: Final = timedelta(seconds=60)
-FEED_SILENT: Final = timedelta(minutes=30)
 PROVIDER_OVER: Final = timedelta(minutes=15)
 FEWEST_FAILURES: Final = 3
 
@@ -81,13 +80,6 @@ _PAGELESS = text("""
     SELECT moment::text AS about, NULL::uuid AS page, team FROM moments
     WHERE state = 'open' AND opened_at < :late AND NOT EXISTS (SELECT FROM pages WHERE pages.moment = moments.moment)
     LIMIT :most
-""")
-
-_SILENT = text("""
-    SELECT agency AS about, NULL::uuid AS page, NULL::text AS team FROM agencies
-    WHERE last_seen_at < :silent AND agency <> :probe
-        AND EXISTS (SELECT FROM agency_keys WHERE agency_keys.agency = agencies.agency AND ends_at > :at)
-    ORDER BY agency LIMIT :most
 """)
 
 # A failure has a time at which it was settled; a text that is sent or delivered has the time at which it was.
@@ -148,8 +140,8 @@ async def moments_without_a_page(connection: AsyncConnection, at: datetime) -> l
 
 
 async def silent_feeds(connection: AsyncConnection, at: datetime) -> list[Broken]:
-    """Feeds with a key in force that have sent before, and now nothing for half an hour, not even a heartbeat."""
-    return await _ask(connection, _SILENT, silent=at - FEED_SILENT, at=at, probe=NAME)
+    """Feeds that say nothing, at an hour when they usually do."""
+    return [Broken(one.agency) for one in await feeds.silent(connection, at, leave_out=(NAME,))][:MOST]
 
 
 async def failing_providers(connection: AsyncConnection, at: datetime) -> list[Broken]:
