@@ -1,6 +1,5 @@
 """The front door: every command, and nothing but wiring."""
 
-import logging
 import sys
 from importlib import import_module
 from typing import Any
@@ -87,9 +86,7 @@ def main() -> None:
     except UnicodeEncodeError:
         typer.echo("An argument is not UTF-8: set the terminal to UTF-8, and type it again.", err=True)
         sys.exit(2)
-    # What a command prints is read by people and by scripts: a log line goes to stderr, and only if it is an error. A process
-    # that runs on sets up its own log.
-    logs.start("command line", level=logging.ERROR)
+    logs.hush()
     app()
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from notifiers.auditor_invariants import ROTA_EVERY, ROWS, Finding, Invariant, skewed
+from notifiers.auditor_invariants import ROTA_EVERY, ROWS, TOLD_AFTER, TOLD_AT_LEAST_AFTER, Finding, Invariant, skewed
 from notifiers.auditor_leader import Leader
 from notifiers.auditor_reader import Reader
 from notifiers.auditor_repair import Repair, tell_managers
@@ -72,7 +72,7 @@ class Auditor:
         self._outside = outside
         self._channels = channels
         self._reader: Reader | None = None
-        self._before: set[Finding] = set()
+        self._since: dict[Finding, datetime] = {}
         self._gaps: list[Broken] = []
         self._gaps_at: datetime | None = None
         self._link: Any = None
@@ -104,8 +104,8 @@ class Auditor:
         at = self._clock()
         findings = await self.look(at)
         await self._repair.mend(findings, at)
-        await self._tell([finding for finding in findings if finding in self._before], at)
-        self._before = set(findings)
+        self._since = {finding: self._since.get(finding, at) for finding in findings}
+        await self._tell([finding for finding in findings if self._stands(finding, at)], at)
         self._show(findings)
         if not findings and self._outside.heartbeat_url is not None:
             await self._outside.ping(self._outside.heartbeat_url)
@@ -162,6 +162,9 @@ class Auditor:
         lost = [Finding(Invariant.NO_OUTCOME, Broken(key)) for key in self._reader.without_outcome()]
         return [*lost, *(Finding(Invariant.LANES_DIFFER, Broken(key)) for key in self._reader.in_one_lane())]
 
+    def _stands(self, finding: Finding, at: datetime) -> bool:
+        return at - self._since[finding] >= TOLD_AFTER.get(finding.invariant, TOLD_AT_LEAST_AFTER)
+
     async def _tell(self, findings: list[Finding], at: datetime) -> None:
         if not findings:
             return
@@ -187,7 +190,7 @@ class Auditor:
         if self._reader is not None:
             reader, self._reader = self._reader, None
             await asyncio.to_thread(reader.stop)
-        self._before = set()
+        self._since = {}
         self._linked = False
         for invariant in Invariant:
             self._metrics.auditor_findings.labels(invariant=invariant.value).set(0)

@@ -76,6 +76,16 @@ PAGES_MAY_NOT_COME: Final = frozenset(
 )
 """Of these the managers on call are told as well: they can ring people, and nobody else knows whom. All ring the operator."""
 
+TOLD_AFTER: Final[Mapping[Invariant, timedelta]] = {
+    Invariant.ROTA_GAP: timedelta(minutes=15),  # while a rota is being mended or imported it has gaps
+    Invariant.PROVIDER_FAILING: timedelta(minutes=5),  # three phones that are off are no provider's fault
+    Invariant.PROBE_LATE: timedelta(minutes=3),  # a restart
+}
+"""For how long it must stand before managers are told: a false alarm at night costs the next true one its answer."""
+
+TOLD_AT_LEAST_AFTER: Final = timedelta(seconds=10)
+"""Of all others: what one round mends, the next does not find."""
+
 SKEW: Final = timedelta(seconds=2)
 """Every deadline here is a time that one machine wrote and another reads."""
 

@@ -57,6 +57,14 @@ def start(process: str, *, to: TextIO = sys.stderr, level: int = logging.INFO) -
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
+def hush() -> None:
+    """For a command: what it prints is read by people and by scripts, so a log line of ours goes to stderr, and only an error."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def logger() -> Any:
     """The log: `logger().info("event-decided", outcome="paged")`. The first word says what happened."""
     return structlog.get_logger()

@@ -241,11 +241,30 @@ async def test_managers_are_told_of_what_stays_broken_once_an_hour(night: Scene)
     assert alarms == [(MANAGER, "Islington", "sms")] * 2
 
 
+async def test_of_a_provider_that_fails_managers_are_told_when_it_has_failed_for_five_minutes(night: Scene) -> None:
+    await night.arrest()
+    await night.break_(BROKEN[Invariant.PROVIDER_FAILING][0])
+    await night.break_(
+        """UPDATE attempts SET state = 'dropped', settled_at = due_at, reason = 'page-moved-on' WHERE state = 'pending';
+           UPDATE pages SET state = 'withdrawn', ended_at = opened_at, next_step_at = NULL;
+           UPDATE moments SET state = 'withdrawn', ended_at = opened_at"""
+    )
+
+    told = []
+    for minutes in (1, 4, 1):
+        night.watch.later(minutes=minutes)
+        assert Invariant.PROVIDER_FAILING in await night.found()
+        told.append(len(await night.rows("SELECT 1 FROM attempts WHERE purpose = 'alarm'")))
+
+    assert told == [0, 0, 1]
+
+
 async def test_a_manager_is_told_by_every_way_that_is_set_up_and_reaches_them(database_url: str) -> None:
     async with scene(database_url, channels=(Channel.SMS, Channel.VOICE)) as night:
         night.heard.lost = ["an-event"]
         for _ in range(2):
             await night.round()
+            night.watch.later(seconds=15)
 
         ways = await night.rows("SELECT channel FROM attempts WHERE purpose = 'alarm' ORDER BY channel")
 
@@ -261,6 +280,7 @@ async def test_of_a_page_only_its_own_teams_manager_is_told(night: Scene) -> Non
 
     for _ in range(2):
         await night.round()
+        night.watch.later(seconds=15)
 
     assert await night.rows("SELECT person FROM attempts WHERE purpose = 'alarm'") == [(MANAGER,)]
 
