@@ -126,7 +126,6 @@ WRONG_CODE = "Nightlight: that is not the code. Ask for a new one if you have lo
 DRILLED = "Nightlight {reference}: DRILL, accepted by you. It works, and it is over. Thank you."
 HELP = "Nightlight: reply 1 to accept, 2 to pass on, 3 when contact is made."
 UNCLEAR = "Nightlight: sorry, not understood. Reply 1 to accept, 2 to pass on, 3 when contact is made."
-_LISTED = 6
 
 
 def which(references: Sequence[str], verb: str) -> str:
@@ -142,8 +141,8 @@ def help_with(text: str, references: Sequence[str]) -> str:
 
 
 def _list(references: Sequence[str]) -> str:
-    more = len(references) - _LISTED
-    return ", ".join(references[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    """Every one by its reference, even if that takes a second part: a child is never a number in a count."""
+    return ", ".join(references)
 
 
 def _team(name: str) -> str:

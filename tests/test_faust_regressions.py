@@ -23,7 +23,7 @@ PLACE = TP("nightlight.events.arrests", 0)
 class Offsets(Consumer):
     """Faust's bookkeeping of offsets and nothing else of a consumer."""
 
-    def __init__(self, committed: int | None, acked: list[int]) -> None:  # noqa: super-init-not-called
+    def __init__(self, committed: int | None, acked: list[int]) -> None:
         self._acked = {PLACE: list(acked)}
         self._acked_index = {PLACE: set(acked)}
         self._gap = {PLACE: None}
