@@ -11,10 +11,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from benchmarks.population import Child, Kind, Population, Rates, register
 from benchmarks.population.events import Writer
 from schemas.child import WatchedChild
+from schemas.metrics import Metrics
 from schemas.person import Person
 from schemas.settings import BadSettings, Settings
 from streams.matching.dry_run import as_table, differences
@@ -211,4 +213,4 @@ def test_a_worker_with_a_model_file_that_is_none_does_not_start(tmp_path: Path) 
     (tmp_path / "model.json").write_text("[]")
 
     with pytest.raises(BadSettings, match=r"NIGHTLIGHT_MATCHER_FILE: the model file is no model"):
-        _matcher(Settings(matcher_file=tmp_path / "model.json"))
+        _matcher(Settings(matcher_file=tmp_path / "model.json"), Metrics.build(CollectorRegistry()))
