@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import aiokafka
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from embedded import broker as tansu
 from schemas.events import EVENT_TOPICS
 from schemas.moments import DEAD_LETTERS, MOMENTS, OUTCOMES, REVIEWS, Decided, Outcome
 from schemas.sealing import KeyringFile
@@ -21,6 +23,7 @@ from schemas.wire import event_key, read_message
 from store.database import libpq_url
 from tests.events import DATA, cloud_event
 from tests.house import RESPONDERS, WHO, House, eventually, house, settle_in
+from tests.kafka import broker as apache
 
 ADA, BO, MO = "+447700900101", "+447700900102", "+447700900103"
 SENDERS = {
@@ -34,9 +37,13 @@ STRANGER = {"family_name": "Strangways", "given_name": "Ptolemy", "date_of_birth
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, broker: str) -> Iterator[House]:
-    """A house on the broker of this run: Apache Kafka where there is one."""
-    with house(tmp_path_factory.mktemp("house"), given={"NIGHTLIGHT_KAFKA": broker}) as running:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house on a broker of its own, in which nobody else's records lie: Apache Kafka where there is one."""
+    start = partial(apache.start, 0) if apache.missing() is None else tansu.start
+    with (
+        start(tmp_path_factory.mktemp("broker")) as kafka,
+        house(tmp_path_factory.mktemp("house"), given={"NIGHTLIGHT_KAFKA": kafka.url}) as running,
+    ):
         settle_in(running)
         yield running
 
