@@ -187,6 +187,9 @@ def test_an_event_says_who_in_which_role_for_which_team(
         (f"{ONE}\nRRULE:FREQ=SECONDLY\n{TITLE}", 4, "repeats within a day"),
         (f"{ONE}\nRRULE:FREQ=HOURLY;COUNT=3\n{TITLE}", 4, "repeats within a day"),
         (f"{ONE}\nRRULE:FREQ=DAILY;BYSECOND=1,2,3\n{TITLE}", 4, "repeats within a day"),
+        (f"{ONE}\nRRULE:FREQ=YEARLY;INTERVAL=0\n{TITLE}", 4, "at an interval of nothing"),
+        (f"{ONE}\nRRULE:FREQ=DAILY\nRRULE:FREQ=WEEKLY;INTERVAL=-1\n{TITLE}", 4, "at an interval of nothing"),
+        (f"{ONE}\nRRULE:FREQ=DAILY;BYSETPOS=2\n{TITLE}", 4, "a day has but one"),
         (f"{ONE}\nRRULE:FREQ=DAILY;COUNT=999999999\n{TITLE}", 4, "counts more than"),
         (f"{ONE}\nRRULE:FREQ=DAILY;UNTIL=soon\n{TITLE}", 4, "no rule that can be read"),
         (f"DTSTART:00010101T000000\nDTEND:00010101T010000\nRRULE:FREQ=DAILY\n{TITLE}", 4, "is before 2000"),
@@ -238,7 +241,7 @@ LINES = st.sampled_from(
         " DTSTART;TZID=Nowhere/Land:20261102T200000 DTSTART;VALUE=DATE:20261301 EXDATE:20261102T200000Z DURATION:-PT1H"
         " DURATION:P9999999D RECURRENCE-ID:20261102T200000 RDATE;VALUE=PERIOD:a/b BEGIN:VEVENT END:VEVENT BEGIN:VALARM"
         ' ATTENDEE: CATEGORIES: SEQUENCE:x SUMMARY;X=" STATUS:CANCELLED DTSTART:99991231T235959'
-        " RRULE:FREQ=YEARLY;INTERVAL=0 RRULE:FREQ=MONTHLY;BYSETPOS=400 SUMMARY:T·primary:·ada"
+        " RRULE:FREQ=YEARLY;INTERVAL=0 RRULE:FREQ=DAILY;BYSETPOS=5 RRULE:FREQ=MONTHLY;BYSETPOS=400 SUMMARY:T·primary:·ada"
     )
     .replace("·", "\N{NO-BREAK SPACE}")
     .split(" ")
