@@ -5,6 +5,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -201,6 +202,15 @@ def test_loading_again_replaces_the_list_and_the_last_of_one_id_counts() -> None
 
     assert len(listed) == 1
     assert decide(listed, family_name="Newbury").child == "C5"
+
+
+def test_of_a_long_list_with_one_id_twice_nothing_of_the_first_entry_is_left() -> None:
+    crowd = [child(f"C{number}", given_name="Grace", nhs_number=None) for number in range(200)]
+    listed = matcher(*crowd, child("C150", given_name="Zyqwertia", nhs_number=TWO))
+
+    assert len(listed) == 200
+    assert not listed._roll.table.at(np.array([150])).records["place"].any()
+    assert decide(listed, given_name="Zyqwertia", nhs_number=TWO).child == "C150"
 
 
 def test_a_list_that_breaks_off_leaves_the_old_one_in_force() -> None:

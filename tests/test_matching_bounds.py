@@ -142,13 +142,17 @@ def test_the_quick_answer_is_the_full_one_wherever_a_child_is_near(rates: Rates)
     assert sum(not answer.candidates for answer in quick) > 0.5 * sum(answer.lane is Lane.NONE for answer in quick)
 
 
-def test_the_best_five_are_the_best_of_everybody() -> None:
+def test_the_best_is_the_best_of_everybody_and_so_are_the_five_unless_very_many_could_be() -> None:
     matcher, questions = borough(events=200)
+    exact = 0
 
     for question in questions:
-        everybody = sorted((-round(found.child, 2) for _, _, found in weighed(matcher, question)))
-        answer = matcher.decide(question.person, door=question.door)
-        assert [-one.weight for one in answer.candidates] == everybody[:5]
+        everybody = sorted((round(found.child, 2) for _, _, found in weighed(matcher, question)), reverse=True)
+        weights = [one.weight for one in matcher.decide(question.person, door=question.door).candidates]
+        assert weights[:1] == everybody[:1]
+        exact += weights == everybody[:5]
+
+    assert exact > 180
 
 
 def test_a_batch_is_answered_as_each_by_itself_and_in_order() -> None:

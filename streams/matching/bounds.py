@@ -103,30 +103,34 @@ class Shares:
     """How common the names and the places of some people are, at the least: what is exact weighs by it."""
 
     def __init__(self, model: Model, frequencies: Frequencies, asked: Sequence[Entry]) -> None:
-        places = [
-            [frequencies.place(one.postcode, level) for level in (0, 2, 3)] if one.postcode else _NOWHERE
-            for one in asked
-        ]
-        given = [frequencies.given_at_least(one.given[0]) if one.given else 1.0 for one in asked]
-        family = [frequencies.family(one.family[0]) if one.family else 1.0 for one in asked]
-        least_given = min(model.least_given, model.least_given_beside_unknown)
-        self._given = log2(least_given) - np.log2(given)
-        self._family = log2(model.least_family) - np.log2(family)
-        with np.errstate(divide="ignore"):
-            expected = np.array([model.stranger["postcode"][level] for level in (0, 2, 3)])
-            self._places = np.minimum(expected - np.log2(np.array(places)), 0.0)
+        """What is kept is what each person's share adds to the bits of a row, in the order of EXACT."""
+        stranger = model.stranger["postcode"]
+        expected = (stranger[0], stranger[2], stranger[3])
+        least_given = log2(min(model.least_given, model.least_given_beside_unknown))
+        least_family = log2(model.least_family)
+        adds = []
+        for one in asked:
+            given = least_given - log2(frequencies.given_at_least(one.given[0])) if one.given else 0.0
+            family = least_family - log2(frequencies.family(one.family[0])) if one.family else 0.0
+            shares = frequencies.places(one.postcode) if one.postcode else _NOWHERE
+            places = [
+                min(bits - log2(share), 0.0) if share else 0.0 for bits, share in zip(expected, shares, strict=True)
+            ]
+            adds.append((given, family, *places))
+        self._adds = np.array(adds)
 
     def fit(self, rows: Sequence[Row], people: slice) -> Table:
-        """The bits of each row, as they are for each of the people."""
+        """The bits of each row, as they are for each of the people. An exact name is never worth less than a variant."""
         bits = np.array([row.codes for row in rows])
-        for field, share in ((GIVEN, self._given), (FAMILY, self._family)):
-            exact = bits[:, field + like.SAME] + share[people]
-            bits[:, field + like.SAME] = np.maximum(exact, bits[:, field + like.VARIANT])
-        bits[:, [PLACE, PLACE + like.SECTOR, PLACE + like.OUTCODE]] += self._places[people]
+        bits[:, EXACT] += self._adds[people]
+        for name in (GIVEN, FAMILY):
+            np.maximum(bits[:, name + like.SAME], bits[:, name + like.VARIANT], out=bits[:, name + like.SAME])
         return bits
 
 
 _NOWHERE: Final = (0.0, 0.0, 0.0)
+EXACT: Final = (GIVEN + like.SAME, FAMILY + like.SAME, PLACE, PLACE + like.SECTOR, PLACE + like.OUTCODE)
+"""What weighs by how common it is."""
 
 
 def weigh(alike: Likeness, of: Codes, bits: Table, swapped: float) -> Table:

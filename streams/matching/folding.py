@@ -91,3 +91,11 @@ def is_unknown(words: Words) -> bool:
     if not words:
         return False
     return words[0] in _UNKNOWN or words[:2] in _UNKNOWN_PAIRS or words[0].startswith("zzz")
+
+
+def is_plain(words: Words) -> bool:
+    """Whether it is one word, and none of those that the other questions here are about."""
+    return len(words) == 1 and words[0] not in _ODD and not words[0].startswith("zzz")
+
+
+_ODD: Final = _BABY | _BABY_ALONE | _UNKNOWN

@@ -62,17 +62,17 @@ class Frequencies:
         if len(words) > 1:
             common *= SECOND_NAME
         least = self._model.least_given_beside_unknown if strange else self._model.least_given
-        return max(common, self._on_list(self._given[words]), least)
+        return max(common, self._on_list(self._given.get(words, 0)), least)
 
     def given_at_least(self, words: Words) -> float:
         """Whatever the family name: for a bound."""
         common = self._names.given.get(words[0], 0.0) * (SECOND_NAME if len(words) > 1 else 1.0)
         least = min(self._model.least_given, self._model.least_given_beside_unknown)
-        return max(common, self._on_list(self._given[words]), least)
+        return max(common, self._on_list(self._given.get(words, 0)), least)
 
     def family(self, words: Words) -> float:
         common = self._names.family.get(words[0], 0.0) if len(words) == 1 else 0.0
-        return max(common, self._on_list(self._family[words]), self._model.least_family)
+        return max(common, self._on_list(self._family.get(words, 0)), self._model.least_family)
 
     def place(self, postcode: str, level: int) -> float:
         """How many of the list share the postcode, its sector or its outcode, brothers and sisters apart.
@@ -80,7 +80,11 @@ class Frequencies:
         In a borough one in twelve shares the outcode; where one code is a whole town it says nothing at all.
         """
         cut = _CUTS.get(level, 0)
-        return self._on_list(self._places[postcode[:cut]] - (AT_HOME if level == 0 else 0)) if cut else 0.0
+        return self._on_list(self._places.get(postcode[:cut], 0) - (AT_HOME if level == 0 else 0)) if cut else 0.0
+
+    def places(self, postcode: str) -> tuple[float, float, float]:
+        """`place` at the three levels where something agrees: exact, sector and outcode."""
+        return self.place(postcode, 0), self.place(postcode, 2), self.place(postcode, 3)
 
     def _on_list(self, count: int) -> float:
         """Without the child that is being compared."""

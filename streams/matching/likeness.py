@@ -39,6 +39,9 @@ ONE_EDIT, SECTOR, OUTCODE, ELSEWHERE, NO_PLACE, ANY_PLACE = range(1, 7)
 
 NO_SEX: Final = 2
 
+FEW_PAIRS: Final = 500
+"""Below that, telling apart who has one name from who has several costs more than it saves."""
+
 FAR, NEAR, PERHAPS_NEAR = range(3)
 OTHER_HOUSE, SAME_NUMBER, SAME_HOUSE, SAME_LINE = range(4)
 DOORS: Final = 12
@@ -67,12 +70,13 @@ def likeness(asked: Packed, of: Codes, child: Packed, kin: NDArray[np.bool_]) ->
     """Record `of[i]` of `asked` with record `i` of `child`. `kin`: which known names are forms of one another."""
     one, other = asked.records.take(of), child.records
     names, place = _names(one, asked.units, other, child.units, kin), _place(one, other)
+    names[1:3][names[1:3] == SAME] = RARE  # how common a given name is as a family name is not asked
     return Likeness(
         given=names[0],
         crossed_family=names[1],
         crossed_given=names[2],
         family=names[3],
-        birth=_birth(one["birth"], other["birth"]),
+        birth=_birth(one["birth"], one["turned"], other["birth"]),
         place=place,
         sex=_sex(one["more"], other["more"]),
         door=_door(one, other, place),
@@ -82,16 +86,17 @@ def likeness(asked: Packed, of: Codes, child: Packed, kin: NDArray[np.bool_]) ->
 
 def _names(one: Records, units: Units, other: Records, child_units: Units, kin: NDArray[np.bool_]) -> Codes:
     """The best of every unit with every unit: given with given, given with family, family with given, family with family."""
+    if len(one) < FEW_PAIRS:
+        return _many(one, units, other, child_units, kin)
     found = np.full((4, len(one)), NO_NAME, np.int8)
     plain = one["more"] & other["more"] & PLAIN != 0
-    places = plain.nonzero()[0]
-    first, second = one["first"][places].astype(np.int64), other["first"][places].astype(np.int64)
-    left = units.take(np.concatenate([first, first, first + 1, first + 1]))
-    right = child_units.take(np.concatenate([second, second + 1, second, second + 1]))
-    found[:, places] = _units(left, right, kin).reshape(4, -1)
-    places = (~plain).nonzero()[0]
-    found[:, places] = _many(one.take(places), units, other.take(places), child_units, kin)
-    found[1:3][found[1:3] == SAME] = RARE  # how common a given name is as a family name is not asked
+    if len(places := plain.nonzero()[0]):
+        first, second = one["first"][places].astype(np.int64), other["first"][places].astype(np.int64)
+        left = units.take(np.concatenate([first, first, first + 1, first + 1]))
+        right = child_units.take(np.concatenate([second, second + 1, second, second + 1]))
+        found[:, places] = _units(left, right, kin).reshape(4, -1)
+    if len(places := (~plain).nonzero()[0]):
+        found[:, places] = _many(one.take(places), units, other.take(places), child_units, kin)
     return found
 
 
@@ -107,8 +112,9 @@ def _many(one: Records, units: Units, other: Records, child_units: Units, kin: N
     which = 2 * (left["kind"] & FAMILY) + (right["kind"] & FAMILY)
     found = np.full((4, len(sizes)), NO_NAME, np.int8)
     np.minimum.at(found, (which, of), _units(left, right, kin))
-    for place, left_any, right_any in _ANY:
-        found[place][(one["more"] & left_any | other["more"] & right_any) != 0] = RARE
+    if ((one["more"] | other["more"]) & (ANY_GIVEN | ANY_FAMILY)).any():
+        for place, left_any, right_any in _ANY:
+            found[place][(one["more"] & left_any | other["more"] & right_any) != 0] = RARE
     return found
 
 
@@ -121,24 +127,28 @@ _ANY: Final = (
 
 
 def _units(left: Units, right: Units, kin: NDArray[np.bool_]) -> Codes:
-    """What Jaro-Winkler could be: a letter that the other has not cannot match. Then what is known of names, and what is the same."""
-    length, other_length = left["length"].astype(np.int16), right["length"].astype(np.int16)
-    letters, other_letters = left["letters"], right["letters"]
-    both = np.bitwise_count(letters & other_letters)
-    matching = np.minimum(
-        length - (np.bitwise_count(letters) - both), other_length - (np.bitwise_count(other_letters) - both)
-    )
-    alike = matching * (left["per_letter"] + right["per_letter"]) + np.float32(1e-5)  # Jaro is a third of this and one
+    """What Jaro-Winkler could be: a letter that the other has not cannot match. Most are told apart by that alone."""
+    letters = np.bitwise_count(left["letters"] & right["letters"])
+    matching = letters + np.minimum(left["repeated"], right["repeated"])
+    alike = matching * (left["per_letter"] + right["per_letter"]) + _ROUNDING  # Jaro is a third of this and one
+    code: Codes = np.full(len(alike), DIFFER, np.int8)
+    known = (left["known"].astype(np.bool_) & right["known"].astype(np.bool_)).nonzero()[0]
+    code[known[kin[left["known"][known], right["known"][known]]]] = VARIANT
+    near = (alike >= SOUNDS_FROM).nonzero()[0]
+    code[near] = np.minimum(code[near], _near(left.take(near), right.take(near), alike[near]))
+    return code
+
+
+def _near(left: Units, right: Units, alike: Bits) -> Codes:
+    """Those who share half their letters or so: `alike` is the share of the letters that match, in the one and in the other."""
     same_start = left["start"] == right["start"]
     better = alike + np.float32(0.15) * same_start
     same_sound = (left["sounds"] & right["sounds"]) != 0
+    one_letter = np.maximum(left["per_letter"], right["per_letter"]) == 1.0
     code: Codes = DIFFER - (better >= ALIKE_FROM).astype(np.int8)
-    code[(better >= SIMILAR_FROM) | (same_sound & (alike >= SOUNDS_FROM))] = SIMILAR
+    code[same_start & one_letter] = INITIAL
+    code[same_sound | (better >= SIMILAR_FROM)] = SIMILAR
     code[better >= VERY_SIMILAR_FROM] = VERY_SIMILAR
-    initial = (same_start & (np.minimum(length, other_length) == 1)).nonzero()[0]
-    code[initial] = np.minimum(code[initial], INITIAL)
-    known = ((left["known"] != 0) & (right["known"] != 0)).nonzero()[0]
-    code[known[kin[left["known"][known], right["known"][known]]]] = VARIANT
     same = (left["hashed"] == right["hashed"]).nonzero()[0]
     kind = left["kind"][same] & right["kind"][same]
     code[same] = np.where(kind & ALONE, SAME, np.where(kind & WHOLE, RARE, VARIANT))
@@ -146,26 +156,29 @@ def _units(left: Units, right: Units, kin: NDArray[np.bool_]) -> Codes:
 
 
 SOUNDS_FROM, ALIKE_FROM, SIMILAR_FROM, VERY_SIMILAR_FROM = map(np.float32, (0.8, 1.25, 1.4, 1.75))
-"""Where a Jaro-Winkler of .60, .75, .85 and .92 can begin: the share of letters that match in the one and in the other, and .15
-more if they start with the same letter."""
+"""Where a Jaro-Winkler of .60, .75, .85 and .92 can begin: the share of letters that match in the one and in the other, and from
+the second on .15 more if they start with the same letter, which is worth more to it."""
+
+_ROUNDING: Final = np.float32(1e-5)
 
 
-def _birth(one: Bits, other: Bits) -> Codes:
-    """Four bits a digit, yyyymmdd. Exact, as in `compare`."""
+def _birth(one: Bits, turned: Bits, other: Bits) -> Codes:
+    """Four bits a digit, yyyymmdd. Exact, as in `compare`. `turned`: the first with day and month changed over."""
     apart = one ^ other
+    parts = (apart >> 16 == 0) * np.uint8(4) + (apart & 0xFF00 == 0) * np.uint8(2) + (apart & 0xFF == 0)
     digits = apart | apart >> 1
     digits = (digits | digits >> 2) & 0x11111111
-    same_year, same_month, same_day = apart >> 16 == 0, apart & 0xFF00 == 0, apart & 0xFF == 0
-    day, month = one & 0xFF, one >> 8 & 0xFF
-    turned = (one & 0xFFFF0000 | day << 8 | month) == other
-    code = np.where(same_year, np.int8(4), np.int8(5))
-    code[same_year & (same_month | same_day) | same_month & same_day] = 3
+    code: Codes = _BY_PARTS.take(parts)
     code[np.bitwise_count(digits) == 1] = 2
-    code[turned & (day <= 0x12)] = 1
-    code[apart == 0] = 0
-    code[(apart == 0) & (one & 0xFFFF == 0x101)] = NEW_YEAR
+    code[turned == other] = 1
+    exact = (apart == 0).nonzero()[0]
+    code[exact] = np.where(one[exact] & 0xFFFF == 0x101, NEW_YEAR, 0)
     code[(one == 0) | (other == 0)] = NO_BIRTH
     return code
+
+
+_BY_PARTS: Final = np.array([5, 5, 5, 3, 4, 3, 3, 0], np.int8)
+"""By whether the year, the month and the day agree."""
 
 
 def _place(asked: Records, child: Records) -> Codes:

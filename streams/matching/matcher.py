@@ -1,17 +1,12 @@
 """The live join: the watched children in memory, and the question asked of them for each event."""
 
-import gc
-from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
-from functools import cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from schemas.base import utc_now
-from schemas.child import WatchedChild
 from schemas.moments import Candidate, Decision, Lane
 from schemas.person import Person
 from streams.matching import names as name_tables
@@ -19,19 +14,20 @@ from streams.matching.bounds import Table
 from streams.matching.compare import NameCompare
 from streams.matching.explain import explain
 from streams.matching.frequency import Frequencies
-from streams.matching.index import Index, Keys, Rows
+from streams.matching.index import Index, Rows
 from streams.matching.keys import IDENTIFIER, LABELS, Sounds, filed, sought
 from streams.matching.lanes import Facts, choose
+from streams.matching.loading import Listed, entry_of, fill
 from streams.matching.model import Model
-from streams.matching.normalise import Entry, Forms, Known, entry, form, identifiers_only, with_formers
-from streams.matching.packed import UNIT, Packer
+from streams.matching.normalise import Entry, entry, identifiers_only
+from streams.matching.packed import Packer
 from streams.matching.posterior import posterior
 from streams.matching.roll import Roll
 from streams.matching.score import Scored, Scorer
 from streams.matching.sieve import Asked, Pairs, Sieve
 
-FEW = 24
-"""Candidates that are compared in full at most."""
+FEW = 16
+"""Candidates that are compared in full at most, those who could weigh most first: whom more than so many could outdo is far off."""
 
 BEST = 5
 """Candidates in an answer."""
@@ -47,13 +43,6 @@ AT_HOME_MATTERS = 1e-3
 
 GROWN_UP = 18
 """Years."""
-
-
-class Listed(Known, Protocol):
-    """A child of the list: `WatchedChild`, or anything that knows as much."""
-
-    @property
-    def child_id(self) -> str: ...
 
 
 class Question(NamedTuple):
@@ -109,15 +98,13 @@ class Matcher:
         Some 25 µs a child, and it blocks for as long.
         """
         roll = self._empty()
-        with _uncollected():
-            keys, rows = self._filed(children, roll)
-        self._index.fill(keys, rows)
+        self._index.fill(*fill(roll, children, self._sounds, self._packer, self._clock()))
         self._roll = roll
 
     def put(self, child: Listed) -> None:
         """Adds the child, or replaces what was known of it."""
         self.remove(child.child_id)
-        one = _entry(child, self._clock())
+        one = entry_of(child, self._clock())
         row = self._roll.add(child.child_id, one)
         self._roll.table.put(row, *self._packer.pack(one, self._roll.table.next_unit))
         self._index.add(row, filed(one, self._sounds))
@@ -128,6 +115,7 @@ class Matcher:
         if struck is None:
             return
         row, one = struck
+        self._roll.table.erase(row)
         self._index.drop(row, filed(one, self._sounds))
 
     def decide(
@@ -152,7 +140,7 @@ class Matcher:
         """A quick look for these children alone: whether a person is filed under any of their keys, so that to decide is worth
         while. It holds hashes, and none of the children."""
         now = self._clock()
-        wanted = {key for child in children for key in filed(_entry(child, now), self._sounds)}
+        wanted = {key for child in children for key in filed(entry_of(child, now), self._sounds)}
 
         def near(person: Person) -> bool:
             groups = sought(entry(person, now), self._sounds)
@@ -193,7 +181,7 @@ class Matcher:
         return self._sieve.asked(one, question.door, person.date_of_birth_is.value)
 
     def _pairs(self, asked: Sequence[Entry], sounds: Sounds, without: Collection[str]) -> Pairs:
-        """Every person with every child that shares a key. A block beyond the cap is reported once for a batch."""
+        """Every person with every child that shares a key."""
         keys: list[int] = []
         kinds: list[int] = []
         counts = []
@@ -203,16 +191,17 @@ class Matcher:
                 keys += group
                 kinds += [kind] * len(group)
             counts.append(len(keys) - before)
-        met: set[int] = set()
-        kind_of = np.array(kinds, np.int8)
-        places, rows = self._index.find(keys, kind_of == IDENTIFIER, lambda place: met.add(kinds[place]))
-        for block in sorted(met):
+        kind_of, person = np.array(kinds, np.int8), np.repeat(np.arange(len(counts)), counts)
+        met: set[tuple[int, int]] = set()
+        places, rows = self._index.find(
+            keys, kind_of == IDENTIFIER, lambda place: met.add((int(person[place]), kinds[place]))
+        )
+        for _, block in sorted(met):
             self._on_overflow(LABELS[block])
         if without:
             others = np.isin(rows, [self._roll.row(child) for child in without], invert=True)
             places, rows = places[others], rows[others]
-        of = np.repeat(np.arange(len(counts)), counts)[places]
-        return Pairs(of, rows, kind_of[places] == IDENTIFIER)
+        return Pairs(person[places], rows, kind_of[places] == IDENTIFIER)
 
     def _chance(self, bits: Table) -> Table:
         """Of each child, against a stranger's 1."""
@@ -227,8 +216,14 @@ class Matcher:
         matters = ((self._chance(most) >= MATTERS) | (self._chance(households) >= AT_HOME_MATTERS))[order]
         scored: dict[int, Scored] = {}
         best: list[float] = []
+        left = int(matters.sum())
         for row, reach, needed in zip(rows[order].tolist(), most[order].tolist(), matters.tolist(), strict=True):
-            if row in scored or not (needed or len(best) < BEST or reach >= best[0]):
+            left -= needed
+            if not needed and len(best) == BEST and reach < best[0]:
+                if not left:
+                    break
+                continue
+            if row in scored:
                 continue
             for _, one in self._roll.at([row]):
                 scored[row] = scorer.score(one, row)
@@ -259,53 +254,11 @@ class Matcher:
             model=self.model_name,
         )
 
-    def _filed(self, children: Iterable[Listed], roll: Roll) -> tuple[Keys, Rows]:
-        forms, now, sounds = cache(form), self._clock(), self._sounds.remembering()
-        packer = self._packer.hearing(sounds)
-        name = cache(packer.name)
-        keys, counts, replaced, records, units = array("q"), array("i"), [], bytearray(), bytearray()
-        for child in children:
-            if struck := roll.strike(child.child_id):
-                replaced.append(struck[0])
-            one = _entry(child, now, forms)
-            roll.add(child.child_id, one)
-            own = filed(one, sounds)
-            keys.extend(own)
-            counts.append(len(own))
-            record, named = packer.pack(one, len(units) // UNIT.itemsize, name)
-            records += record
-            units += named
-        roll.table.fill(records, units)
-        rows = np.repeat(np.arange(len(counts), dtype=np.int32), np.frombuffer(counts, np.int32))
-        kept = ~np.isin(rows, replaced) if replaced else slice(None)
-        return np.frombuffer(keys, np.int64)[kept], rows[kept]
-
     def _empty(self) -> Roll:
         return Roll(Frequencies(self._model, self._names))
-
-
-def _entry(child: Listed, now: date, forms: Forms = form) -> Entry:
-    one = entry(child, now, forms)
-    return with_formers(one, child, forms) if isinstance(child, WatchedChild) and child.has_formers else one
 
 
 def _grown_up(asked: int, child: int, now: date) -> bool:
     """Whether the event is about an adult and the child is none. Dates as yyyymmdd, 0 is missing."""
     limit = (now.year - GROWN_UP) * 10000 + now.month * 100 + now.day
     return 0 < asked <= limit and not 0 < child <= limit
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Half a million small tuples: the collector would walk them again and again, and none is garbage.
-
-    They are then frozen, else a collection in the middle of an event would walk the whole list: 0.7 s.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-        gc.freeze()

@@ -10,7 +10,7 @@ from schemas.child import WatchedChild
 from schemas.identifiers import Problem, postcode
 from schemas.identifiers.checked import tidy
 from schemas.person import IDENTIFIERS, Sex
-from streams.matching.folding import Words, fold, is_baby, is_unknown, without_title
+from streams.matching.folding import Words, fold, is_baby, is_plain, is_unknown, without_title
 
 
 class Known(Protocol):
@@ -93,7 +93,10 @@ Forms = Callable[[str | None], tuple[Words, ...]]
 
 def form(name: str | None) -> tuple[Words, ...]:
     """The folded name, or nothing if it names nobody ("Baby", "Unknown")."""
-    words = without_title(fold(name))
+    words = fold(name)
+    if is_plain(words):
+        return (words,)
+    words = without_title(words)
     return () if not words or is_baby(words) or is_unknown(words) else (words,)
 
 

@@ -3,7 +3,6 @@ enough of them to say how alike two entries could be at most."""
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from schemas.person import IDENTIFIERS
 from streams.matching.compare import numbers
 from streams.matching.folding import Words
-from streams.matching.keys import Sounds, is_address
+from streams.matching.keys import Sounds, is_address, swapped
 from streams.matching.names import Names
 from streams.matching.normalise import Entry, usable
 
@@ -23,22 +22,22 @@ RECORD: Final = np.dtype(
     [
         ("place", "<u8"),  # the postcode's letters, the last one lowest
         ("birth", "<u4"),  # yyyymmdd, four bits a digit
+        ("turned", "<u4"),  # the same with day and month changed over; 0 if that is no date
         ("house", "<u4"),
         ("line", "<u4"),
         ("first", "<u4"),  # where the units of its names begin, and how many there are
         ("units", "<u2"),
         ("marks", "u1"),  # which identifiers there are, and which of them are usable
         ("more", "u1"),
-        ("", "V4"),
     ]
 )
 UNIT: Final = np.dtype(
     [
         ("sounds", "<u8"),  # a bit for each way it sounds
-        ("hashed", "<u4"),
+        ("hashed", "<u4"),  # of the letters
         ("letters", "<u4"),  # a bit for each letter
         ("per_letter", "<f4"),  # one divided by the length
-        ("length", "<u2"),
+        ("repeated", "<i2"),  # letters that it has once already
         ("known", "<u2"),  # place among the names that have other forms; 0: not among them
         ("start", "u1"),  # the first letter
         ("kind", "u1"),
@@ -49,8 +48,8 @@ UNIT: Final = np.dtype(
 
 32 bytes, as a record has: numpy moves 32 at a time six times as fast as 28."""
 
-_RECORD: Final = struct.Struct("<Q4IH2B4x")
-_UNIT: Final = struct.Struct("<Q2If2H2B6x")
+_RECORD: Final = struct.Struct("<Q5IH2B")
+_UNIT: Final = struct.Struct("<Q2IfhH2B6x")
 
 FEMALE, MALE, SEVERAL_PLACES, ANY_GIVEN, ANY_FAMILY, PLAIN = 1, 2, 4, 8, 16, 32
 """Bits of `more`. PLAIN: one given and one family name, a unit each."""
@@ -97,16 +96,19 @@ class Packer:
 
     def hearing(self, sounds: Sounds) -> "Packer":
         """The same, that hears with these."""
-        found = copy(self)
+        found = Packer.__new__(Packer)
+        found.__dict__.update(self.__dict__)
         found._sounds = sounds  # noqa: SLF001 - its own
         return found
 
     def pack(self, one: Entry, first: int, name: NameOf | None = None) -> tuple[bytes, bytes]:
         """The record, and its units, which lie from `first` on. `name` may remember, but not longer than a list is loaded."""
+        birth = one.birth
         given, family = (name or self.name)(one.given, 0), (name or self.name)(one.family, FAMILY)
         record = _RECORD.pack(
             int.from_bytes(one.postcode.encode(), "big"),
-            int(str(one.birth), 16),
+            int(str(birth), 16),
+            int(str(swapped(birth)), 16) if birth else 0,
             _house(one.line) if one.line else 0,
             _hashed(one.line) if one.line and is_address(one.line) else 0,
             first,
@@ -132,12 +134,13 @@ class Packer:
         return Name(b"".join(units), len(units))
 
     def _unit(self, text: str, kind: int) -> bytes:
+        length, own = len(text), letters(text)
         return _UNIT.pack(
             self._sounds.bits(text),
-            _hashed(text),
-            letters(text),
-            1 / len(text),
-            len(text),
+            hash(text) & 0xFFFFFFFF,
+            own,
+            1 / length,
+            length - own.bit_count(),
             self._known.get(text, 0),
             ord(text[0]) & 0xFF,
             kind,

@@ -38,7 +38,6 @@ class Roll:
             return None
         one = self._entries[row]
         self._entries[row] = self._ids[row] = None
-        self.table.erase(row)
         if one is None:
             return None
         self.frequencies.count(one, -1)

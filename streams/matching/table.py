@@ -1,9 +1,14 @@
 """The records of the list by row, and the units of their names: what is packed of every child."""
 
+from typing import Final
+
 import numpy as np
 
 from streams.matching.index import Rows
 from streams.matching.packed import RECORD, UNIT, Packed, Records
+
+SPARE: Final = 8
+"""One part in so many is left free."""
 
 
 class Table:
@@ -15,9 +20,11 @@ class Table:
         self.next_unit = 0
 
     def fill(self, records: bytearray, units: bytearray) -> None:
-        """Everything at once, in the order of the rows."""
+        """Everything at once, in the order of the rows; with room for those to come, made here and not while events wait."""
+        self.next_unit = len(units) // UNIT.itemsize
+        for packed, shape in ((records, RECORD), (units, UNIT)):
+            packed.extend(bytes(shape.itemsize * (len(packed) // shape.itemsize // SPARE + 64)))
         self._records, self._units = np.frombuffer(records, RECORD), np.frombuffer(units, UNIT)
-        self.next_unit = len(self._units)
 
     def put(self, row: int, record: bytes, units: bytes) -> None:
         """`record` says that its units lie at `next_unit`."""
@@ -41,4 +48,4 @@ def _with_room(records: Records, count: int) -> Records:
     """The same, with at least so many places."""
     if count <= len(records):
         return records
-    return np.concatenate([records, np.zeros(max(count, len(records) // 8), records.dtype)])
+    return np.concatenate([records, np.zeros(count - len(records) + len(records) // SPARE, records.dtype)])
