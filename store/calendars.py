@@ -157,7 +157,9 @@ def _limit(event: Component, findings: Findings) -> None:
         if any(int(count) < 1 for count in _listed(rule.get("INTERVAL"))):
             findings.add(line, "RRULE", "repeats at an interval of nothing: INTERVAL is 1 or more")
         if "DAILY" in every and "BYSETPOS" in rule:
-            findings.add(line, "RRULE", "picks among the times of one day (BYSETPOS), and a day has but one: leave it out")
+            findings.add(
+                line, "RRULE", "picks among the times of one day (BYSETPOS), and a day has but one: leave it out"
+            )
         if any(int(count) > MOST_TIMES for count in _listed(rule.get("COUNT"))):
             findings.add(line, "RRULE", f"counts more than {MOST_TIMES} repeats: write UNTIL, or neither")
 

@@ -210,10 +210,13 @@ def test_brackets_and_escapes_inside_a_text_are_only_text(text: str) -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.text(st.characters(exclude_characters="\0")),
+        st.none()
+        | st.booleans()
+        | st.integers(-(10**15), 10**15)
+        | st.text(st.characters(codec="utf-8", exclude_characters="\0")),
         lambda inner: (
             st.lists(inner, max_size=4)
-            | st.dictionaries(st.text(st.characters(exclude_characters="\0")), inner, max_size=4)
+            | st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters="\0")), inner, max_size=4)
         ),
         max_leaves=20,
     ),
