@@ -23,8 +23,8 @@ $(STAMP):
 demo: setup  ## everything on this machine, in rehearsal: no real phone can be reached
 	@$(BIN)/nightlight demo
 
-test: setup  ## every test this machine can run
-	@$(BIN)/python -m pytest
+test: setup  ## every test this machine can run, a file on each core
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: setup  ## format, lint, types, import order, contracts up to date
 	@$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ ends with one line for each such suite. With `CI` set, that is an error: a green
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tests import asyncapi_schema
 from tests.kafka import broker as apache_kafka
 
 LEFT_OUT = pytest.StashKey[list["LeftOut"]]()
+TOLD = "left_out"  # under which a process of pytest-xdist tells the one that reports
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[LEFT_OUT] = left_out
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of pytest-xdist has ended; each has sorted out the same tests."""
+    told = getattr(node, "workeroutput", {}).get(TOLD, [])
+    node.config.stash[LEFT_OUT] = [LeftOut(*each) for each in told]
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     left_out = session.config.stash.get(LEFT_OUT, [])
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[TOLD] = [astuple(each) for each in left_out]
     refused = bool(left_out) and is_ci(os.environ)
     if refused:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -7,11 +7,13 @@ import stat
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 
 import nightlight
+from embedded import broker
 from schemas.base import utc_now
 from schemas.london import LONDON
 from schemas.sealing import load
@@ -504,17 +506,19 @@ def test_a_setting_that_is_missing_or_wrong_names_itself(
     assert "\n" not in sentence
 
 
-def test_migrating_and_making_topics_are_safe_to_repeat(terminal: Terminal, tansu: str) -> None:
+def test_migrating_and_making_topics_are_safe_to_repeat(terminal: Terminal, home: Path) -> None:
     assert [terminal.does("migrate") for _ in range(2)] == ["The database is at this version.\n"] * 2
 
-    first, second = (terminal.does("topics", KAFKA=tansu, KAFKA_PARTITIONS="4") for _ in range(2))
+    with broker.start(home) as running:
+        kafka = running.url
+        first, second = (terminal.does("topics", KAFKA=kafka, KAFKA_PARTITIONS="4") for _ in range(2))
 
-    assert first.count("nightlight.") == 9
-    assert "made" not in second
-    assert terminal.does("dead-letters", "list", KAFKA=tansu).splitlines()[1:] == ["(none)"]
-    assert "No dead letter points to nightlight.moments/0/1" in terminal.refuses(
-        "dead-letters", "show", "nightlight.moments/0/1", KAFKA=tansu
-    )
+        assert first.count("nightlight.") == 9
+        assert "made" not in second
+        assert terminal.does("dead-letters", "list", KAFKA=kafka).splitlines()[1:] == ["(none)"]
+        assert "No dead letter points to nightlight.moments/0/1" in terminal.refuses(
+            "dead-letters", "show", "nightlight.moments/0/1", KAFKA=kafka
+        )
 
 
 def test_without_up_a_command_starts_the_embedded_database_for_a_moment(bare: Terminal) -> None:
