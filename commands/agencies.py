@@ -14,6 +14,7 @@ from commands.house import WHO, refuse
 from commands.table import show
 from schemas.base import utc_now
 from schemas.london import LONDON
+from schemas.probe import NAME as PROBE
 from schemas.settings import Mode, Settings
 from store import agencies as store
 from store import agreements, feeds
@@ -23,7 +24,14 @@ AGREE_FIRST = "once its sharing agreement is entered: 'nightlight agencies agree
 
 app = typer.Typer(help="Feeds and their keys.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="the feed's name, as in met-custody")]
+
+def _not_ours(agency: str) -> str:
+    if agency == PROBE:
+        refuse(f"{PROBE} is the synthetic child's own feed, which the auditor looks after: choose another name.")
+    return agency
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="the feed's name, as in met-custody", callback=_not_ours)]
 
 
 @app.command()
@@ -96,8 +104,9 @@ def list_() -> None:
     async def work(
         connection: AsyncConnection, _: Settings
     ) -> tuple[list[store.Listed], dict[str, feeds.Health], dict[str, feeds.Silence]]:
-        silent = {one.agency: one for one in await feeds.silent(connection, now)}
-        return await store.listing(connection, at=now), await feeds.health(connection, now), silent
+        silent = {one.agency: one for one in await feeds.silent(connection, now, leave_out=(PROBE,))}
+        listed = await store.listing(connection, at=now, leave_out=(PROBE,))
+        return listed, await feeds.health(connection, now), silent
 
     rows, health, silent = in_transaction(work)
     show(

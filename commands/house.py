@@ -87,11 +87,25 @@ def addresses(data_dir: Path) -> dict[str, str] | None:
 
 def started(data_dir: Path) -> dict[str, str]:
     """The processes of `nightlight up` on this data directory, by name, each with its address; none if it is not running."""
+    return _written(data_dir, "urls")
+
+
+def pretended(data_dir: Path) -> dict[str, str]:
+    """Environment of the providers that `nightlight up` on this data directory has made up; none if it is not running.
+
+    Whatever is set here is left out: that is an operator's own.
+    """
+    made_up = _written(data_dir, "pretended")
+    own = {name for name in made_up if os.environ.get(name) or os.environ.get(f"{name}_FILE")}
+    return {name: value for name, value in made_up.items() if name not in own}
+
+
+def _written(data_dir: Path, what: str) -> dict[str, str]:
     if addresses(data_dir) is None:
         return {}
     with contextlib.suppress(FileNotFoundError, KeyError, ValueError):
-        urls: dict[str, str] = json.loads(running_file(data_dir).read_text())["urls"]
-        return urls
+        found: dict[str, str] = json.loads(running_file(data_dir).read_text())[what]
+        return found
     return {}
 
 

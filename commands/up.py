@@ -164,7 +164,7 @@ def _start(
     kept = {
         name: environment[f"{PREFIX}{setting}"] for name, setting in (("kafka", "KAFKA"), ("database", "DATABASE_URL"))
     }
-    running.write_text(json.dumps({**kept, "urls": urls}))
+    running.write_text(json.dumps({**kept, "urls": urls, "pretended": _made_up(environment)}))
     told = {"kafka": environment["NIGHTLIGHT_KAFKA"], "mllp": f"mllp://{whole.mllp_listen}"}
     return Up({**urls, **told}, supervisor, whole, environment)
 
@@ -195,6 +195,12 @@ def _environment(given: Settings, ports: dict[str, int]) -> dict[str, str]:
     if given.kafka:
         environment[f"{PREFIX}KAFKA"] = given.kafka
     return environment
+
+
+def _made_up(environment: dict[str, str]) -> dict[str, str]:
+    """Of what every process is told: the providers that are made up for a rehearsal, so that a command beside it knows them."""
+    channels = tuple(f"{PREFIX}{name}" for name in ("TWILIO_", "SMTP_", "WEBHOOK_"))
+    return {name: value for name, value in environment.items() if name.startswith(channels)}
 
 
 def _programs(urls: dict[str, str], environment: dict[str, str]) -> list[Program]:

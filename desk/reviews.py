@@ -80,6 +80,8 @@ async def decide(tools: Tools, who: Session, key: str, why: str, *, child: str |
         raise HTTPException(status, sentence)
     if decided.verdict is not Verdict.ALREADY:
         tools.metrics.reviews_decided.labels(type=decided.type, outcome=decided.verdict.value).inc()
+    if decided.waited is not None:
+        tools.metrics.asked_to_decided_seconds.observe(decided.waited)
     return decided
 
 

@@ -20,7 +20,7 @@ PROBLEM = (
     "That did not work. Check the name, the password and the code; a code works once. "
     "After several tries the account rests for a few minutes."
 )
-AFTERWARDS = re.compile(r"/(pages/[0-9a-f-]{36}|reviews(/[0-9a-f]{64})?)?")
+AFTERWARDS = re.compile(r"/(pages/[0-9a-f-]{36}|rota|reviews(/[0-9a-f]{64})?)?")
 """Where signing in may lead: a page of ours, and nowhere else."""
 
 AT_ONCE = 2  # a check takes 64 MiB and a tenth of a second of one core

@@ -16,6 +16,12 @@ async def end(connection: AsyncConnection, metrics: Metrics, at: datetime) -> No
         logger().info("drill-ended", outcome=ended.value)
 
 
+async def show(connection: AsyncConnection, metrics: Metrics, at: datetime) -> None:
+    """How long ago the drill is that is longest ago, for the gauge."""
+    oldest = await drills.oldest(connection, at=at)
+    metrics.drill_oldest_timestamp_seconds.set(oldest.timestamp() if oldest else 0)
+
+
 async def come_round(connection: AsyncConnection, _: Metrics, at: datetime) -> None:
     """Begin one drill, or else test one phone, if any is due and it is the time of the week for it."""
     await phones.forget_codes(connection, at=at)

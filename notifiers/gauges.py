@@ -38,7 +38,7 @@ class Gauges:
 
     async def _feeds(self, connection: AsyncConnection, at: datetime) -> None:
         silent = {one.agency for one in await feeds.silent(connection, at, leave_out=(NAME,))}
-        self._feeds_shown |= silent
+        self._feeds_shown.update(await feeds.live(connection, at) - {NAME})
         for feed in self._feeds_shown:
             self._metrics.feed_silent.labels(feed=feed).set(feed in silent)
         for feed, ends in (await agreements.ends(connection)).items():

@@ -20,6 +20,7 @@ PARTS: tuple[tuple[timedelta, Work], ...] = (
     (timedelta(seconds=2), drills.end),
     (timedelta(seconds=15), on_call.look),
     (timedelta(seconds=30), on_call.show),
+    (timedelta(seconds=30), drills.show),
     (timedelta(minutes=1), drills.come_round),
 )
 """How often at most, and what. A drill ends within two seconds of its acceptance, before anybody is asked for contact."""

@@ -112,11 +112,15 @@ class Metrics:
         "Possible matches that a person has decided at the desk, and how", ("type", "outcome"))]
     reviews_undecided: Annotated[Gauge, Told(
         "Possible matches of the last 24 hours whose window ended before anybody decided", ("authority",))]
+    asked_to_decided_seconds: Annotated[Histogram, Told(
+        "From when a possible match was asked about until a person decided it at the desk", (), _ACCEPTED)]
     probe_last_success_timestamp_seconds: Annotated[Gauge, Told(
         "When the synthetic child's round last succeeded; 0 is never")]
     phones: Annotated[Gauge, Told("Phones on the rota of the next 14 days, by their state", ("state",))]
     drills: Annotated[Counter, Told("Drills that are over, and how each ended; no real page is among them", ("outcome",))]
     drill_seconds: Annotated[Histogram, Told("From a drill's first text until a person accepted", (), _ACCEPTED)]
+    drill_oldest_timestamp_seconds: Annotated[Gauge, Told(
+        "When the team on the rota whose drill is longest ago had it, or came on the rota if never; 0 is no team")]
     auditor_last_run_timestamp_seconds: Annotated[Gauge, Told(
         "When the auditor last went round, in this process; 0 is never, or another pager is the one that audits")]
     replies: Annotated[Counter, Told("Replies from phones, and how each was understood", ("outcome",))]

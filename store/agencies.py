@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.events import EVENTS
 from schemas.london import today
+from schemas.probe import NAME as PROBE
 from schemas.settings import Mode
 from store import audit
 from store.audit import What
@@ -193,8 +194,8 @@ async def revoke(connection: AsyncConnection, agency: str, *, at: datetime, who:
     return len(live)
 
 
-async def listing(connection: AsyncConnection, *, at: datetime) -> list[Listed]:
-    """Every agency by name, those without a live key too."""
+async def listing(connection: AsyncConnection, *, at: datetime, leave_out: Container[str] = ()) -> list[Listed]:
+    """Every agency by name, those without a live key too. A list for people leaves out the synthetic child's."""
     ends: dict[str, list[datetime]] = {}
     for row in await connection.execute(select(agency_keys.c.agency, agency_keys.c.ends_at)):
         if row.ends_at > at:
@@ -211,13 +212,15 @@ async def listing(connection: AsyncConnection, *, at: datetime) -> list[Listed]:
             agreement=_agreement(row),
         )
         for row in await connection.execute(select(agencies).order_by(agencies.c.agency))
+        if row.agency not in leave_out
     ]
 
 
 async def keys_in_force(connection: AsyncConnection, *, at: datetime, mode: Mode = Mode.REHEARSAL) -> list[Key]:
     """Every key that is good at this instant, with whose it is: what a door needs to know.
 
-    In a live house an agency without a sharing agreement in force is not `agreed`.
+    In a live house an agency without a sharing agreement in force is not `agreed`. The synthetic child's needs none:
+    it tells of nobody.
     """
     held: dict[str, Agency] = {}
     keys = []
@@ -225,7 +228,8 @@ async def keys_in_force(connection: AsyncConnection, *, at: datetime, mode: Mode
         select(agencies, agency_keys).join(agency_keys).where(agency_keys.c.ends_at > at)
     ):
         agreement = _agreement(row)
-        agreed = mode is not Mode.LIVE or (agreement is not None and agreement.covers(today(at)))
+        shares = mode is Mode.LIVE and row.agency != PROBE
+        agreed = not shares or (agreement is not None and agreement.covers(today(at)))
         whose = held.setdefault(row.agency, _agency(row, agreed=agreed))
         keys.append(Key(row.prefix, bytes(row.digest), row.ends_at, whose))
     return keys

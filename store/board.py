@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.child import WatchedChild
 from schemas.moments import Decision
 from schemas.pages import Purpose, Role
+from schemas.probe import NAME as PROBE
 from schemas.wire import Sealer
 from store import children
 from store.agencies import agencies
@@ -146,8 +147,9 @@ async def reviews_waiting(connection: AsyncConnection, teams: Sequence[str]) -> 
 
 
 async def feeds(connection: AsyncConnection) -> list[Feed]:
-    """Every feed and when it last sent anything: a silent feed is everybody's business."""
-    rows = await connection.execute(select(agencies.c.agency, agencies.c.last_seen_at).order_by(agencies.c.agency))
+    """Every agency's feed and when it last sent anything: a silent feed is everybody's business."""
+    real = select(agencies.c.agency, agencies.c.last_seen_at).where(agencies.c.agency != PROBE)
+    rows = await connection.execute(real.order_by(agencies.c.agency))
     return [Feed(row.agency, row.last_seen_at) for row in rows]
 
 

@@ -50,6 +50,7 @@ class Decided:
 
     `remembered`: how many marks of the person are now known not to be the child's. None means that everything that was
     said of them is the child's too, so that the next such event will be asked about again.
+    `waited`: seconds from asking until this decision; None if nothing was decided now.
     """
 
     verdict: Verdict
@@ -61,6 +62,7 @@ class Decided:
     at: datetime | None = None
     child: str | None = None
     remembered: int = 0
+    waited: float | None = None
 
 
 async def same(
@@ -278,4 +280,5 @@ def _line(
 
 def _done(verdict: Verdict, review: Review, state: str, who: str, at: datetime, child: str | None = None) -> Decided:
     about = review.about
-    return Decided(verdict, about.event_key, about.type, about.authority, state, who, at, child)
+    waited = (at - about.asked_at).total_seconds()
+    return Decided(verdict, about.event_key, about.type, about.authority, state, who, at, child, waited=waited)

@@ -173,6 +173,14 @@ async def listing(connection: AsyncConnection) -> list[Schedule]:
     return [Schedule(row.team, row.every_days, row.since, row.last_at) for row in rows]
 
 
+async def oldest(connection: AsyncConnection, *, at: datetime) -> datetime | None:
+    """When the team whose drill is longest ago had it, of those that are drilled and have a shift to come; None without one."""
+    to_come = exists().where((shifts.c.team == schedules.c.team) & (shifts.c.ends > at))
+    last = func.min(func.coalesce(schedules.c.last_at, schedules.c.since))
+    found: datetime | None = await connection.scalar(select(last).where((schedules.c.every_days > 0) & to_come))
+    return found
+
+
 async def begin_due(connection: AsyncConnection, *, at: datetime) -> str | None:
     """Begin the drill of one team that is due and has somebody on call, if it is the time of the week for it.
 

@@ -99,6 +99,11 @@ async def health(connection: AsyncConnection, at: datetime) -> dict[str, Health]
     }
 
 
+async def live(connection: AsyncConnection, at: datetime) -> set[str]:
+    """Every feed with a key in force."""
+    return {row.agency for row in await connection.execute(_LIVE, {"at": at})}
+
+
 async def silent(connection: AsyncConnection, at: datetime, *, leave_out: Iterable[str] = ()) -> list[Silence]:
     """Every feed with a key in force that should have spoken by now, by name."""
     hours: dict[str, dict[datetime, int]] = {}

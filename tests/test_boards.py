@@ -32,6 +32,13 @@ QUERIES = [pytest.param(query, id=f"{query.panel} {query.ref}") for b in BOARDS.
 # Of Prometheus and of our board's own making, beside the labels of schemas.metrics.
 OTHER_LABELS = {"job", "le", "stage"}
 
+# What the synthetic child's feed has too. Its agreement and its silence are in no metric.
+OF_A_FEED = {
+    name
+    for name, labels in names().items()
+    if "feed" in labels and name != "nightlight_feed_agreement_ends_timestamp_seconds"
+}
+
 
 def test_the_committed_boards_are_what_the_code_builds() -> None:
     built = files()
@@ -112,6 +119,17 @@ def test_no_board_shows_a_mean() -> None:
     assert "_sum" not in text
 
 
+@pytest.mark.parametrize("query", QUERIES)
+def test_no_panel_shows_the_synthetic_childs_feed(query: PanelQuery) -> None:
+    used = nodes(promql_parser.parse(query.expr))
+
+    feeds = [node for node in used if isinstance(node, promql_parser.VectorSelector) and node.name in OF_A_FEED]
+
+    for selector in feeds:
+        matchers = [(matcher.name, matcher.value) for matcher in selector.matchers.matchers]
+        assert ("feed", "nightlight-probe") in matchers
+
+
 def test_grafana_is_told_where_the_boards_and_prometheus_are_and_lets_nobody_change_them() -> None:
     sources = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
     providers = yaml.safe_load((GRAFANA / "provisioning/dashboards/nightlight.yml").read_text())["providers"]
@@ -178,12 +196,22 @@ def observe_everything(metrics: Metrics) -> None:
         metrics.moments_open.labels(authority=authority).set(2)
         metrics.moments_unanswered.labels(authority=authority).set(1)
         metrics.reviews_open.labels(authority=authority).set(1)
+        metrics.reviews_undecided.labels(authority=authority).set(1)
+        metrics.reviews_decided.labels(type=type_, outcome="paged").inc()
+        metrics.asked_to_decided_seconds.observe(seconds * 60)
     metrics.attempts.labels(channel="sms", provider="twilio", outcome="delivered").inc()
     metrics.feed_last_seen_timestamp_seconds.labels(feed="custody-east").set(time.time())
     metrics.phones.labels(state="verified").set(3)
+    metrics.phones.labels(state="failing").set(1)
     metrics.auditor_findings.labels(invariant="step-late").set(0)
     metrics.probe_seconds.observe(1.2)
     metrics.drills.labels(outcome="accepted").inc()
+    metrics.drill_seconds.observe(40)
+    metrics.drill_oldest_timestamp_seconds.set(time.time() - 86_400)
+    metrics.events_refused.labels(feed="custody-east", reason="invalid").inc()
+    metrics.identifiers_unusable.labels(feed="custody-east", field="nhs_number").inc()
+    metrics.feed_silent.labels(feed="custody-east").set(0)
+    metrics.feed_agreement_ends_timestamp_seconds.labels(feed="custody-east").set(time.time() + 86_400)
 
 
 def nodes(expr: promql_parser.Expr) -> list[promql_parser.Expr]:

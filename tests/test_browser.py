@@ -18,6 +18,7 @@ from schemas import web
 from store import answers
 from tests.desk_cast import PAGE, PASSWORD, Desk, open_desk
 from tests.suites import find_chromium
+from tests.test_desk_reviews import ask, end_everything
 
 pytestmark = pytest.mark.browser
 
@@ -129,6 +130,73 @@ async def test_axe_finds_nothing_on_any_screen(phone: Phone, scheme: Any) -> Non
 
     assert found == {name: [] for name in found}
     assert [words for words in phone.complaints if "404" not in words] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_on_possible_matches_and_on_the_rota(phone: Phone, scheme: Any) -> None:
+    await end_everything(phone.desk)
+    await ask(phone.desk)
+    found: dict[str, list[str]] = {}
+
+    async def judge(name: str) -> None:
+        found[name] = await violations(page)
+        found[name] += ["wider than the screen"] if await page.evaluate(WIDER_THAN_THE_SCREEN) else []
+        await picture(page, f"{name}-{scheme}")
+
+    page = await phone.open("/sign-in", color_scheme=scheme)
+    await phone.sign_in(page)
+    await page.get_by_role("link", name="Rota and phones").click()
+    await expect(page.get_by_role("heading", name="Rota and phones")).to_be_visible()
+    await judge("rota")
+    await page.goto(f"{phone.desk.settings.base_url}/reviews")
+    await judge("reviews")
+    await page.get_by_role("link", name="At a custody suite").click()
+    await expect(page.get_by_role("heading", name="Both records")).to_be_visible()
+    await judge("review")
+    await page.get_by_role("link", name="Show what Nightlight makes of it").click()
+    await expect(page.get_by_role("heading", name="What Nightlight makes of it")).to_be_visible()
+    await judge("review-with-its-score")
+    await page.get_by_role("button", name="I know the child").first.click()
+    await expect(page.get_by_role("heading", name="The team is paged")).to_be_visible()
+    await judge("review-decided")
+    await page.goto(f"{phone.desk.settings.base_url}/reviews")
+    await expect(page.get_by_text("Nothing waits")).to_be_visible()
+    await judge("no-reviews")
+
+    assert found == {name: [] for name in found}
+    assert phone.complaints == []
+
+
+async def test_a_keyboard_alone_decides_a_possible_match(phone: Phone) -> None:
+    await end_everything(phone.desk)
+    await ask(phone.desk)
+    page = await phone.open("/sign-in")
+    await phone.sign_in(page)
+    await page.goto(f"{phone.desk.settings.base_url}/reviews")
+
+    await press_tab_until(page, "At a custody suite")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Both records")).to_be_visible()
+    table = await press_tab_until(page, "says")
+    answer = await press_tab_until(page, "I know the child")
+    await page.keyboard.press("Enter")
+
+    await expect(page.get_by_role("heading", name="The team is paged")).to_be_visible()
+    assert "none" not in (table["outline"], answer["outline"])
+    assert answer["ground"] == "rgb(255, 221, 0)"
+
+
+async def press_tab_until(page: Page, words: str) -> dict[str, str]:
+    """Go on by keyboard until what has the focus says `words`; how it shows its focus. Fails after thirty stops."""
+    for _ in range(30):
+        await page.keyboard.press("Tab")
+        focused: dict[str, str] = await page.evaluate(
+            "() => { const at = document.activeElement, s = getComputedStyle(at);"
+            " return { words: at.textContent, outline: s.outlineStyle, ground: s.backgroundColor }; }"
+        )
+        if words in focused["words"]:
+            return focused
+    raise AssertionError(f"no {words!r} by keyboard")
 
 
 async def test_accept_is_seen_without_scrolling_on_a_small_phone(phone: Phone) -> None:

@@ -324,6 +324,7 @@ def test_a_key_is_shown_once_and_only_its_digest_is_kept(terminal: Terminal) -> 
         (("add", "met", "--types", "arrests", "--authorities", "E09000019"), "There is no type 'arrests'"),
         (("add", "met", "--types", "arrest", "--authorities", "Islington"), "'Islington' is not the GSS code"),
         (("rotate", "nobody"), "There is no agency 'nobody'"),
+        (("add", "nightlight-probe", *RIGHTS), "the synthetic child's own feed"),
         (("revoke", "nobody"), "There is no agency 'nobody'"),
     ],
 )

@@ -34,12 +34,16 @@ ELSEWHERE = "W-9"
 async def desk(database_url: str) -> AsyncIterator[Desk]:
     """The desk's cast, with nothing open, and a possible match for W-1 of Islington or W-9 of Camden."""
     async with open_desk(database_url) as opened:
-        async with opened.engine.begin() as connection:
-            ended = {"state": "withdrawn", "ended_at": opened.watch.now}
-            await connection.execute(update(pages).values(**ended, next_step_at=None))
-            await connection.execute(update(moments).values(**ended))
+        await end_everything(opened)
         await ask(opened)
         yield opened
+
+
+async def end_everything(desk: Desk) -> None:
+    async with desk.engine.begin() as connection:
+        ended = {"state": "withdrawn", "ended_at": desk.watch.now}
+        await connection.execute(update(pages).values(**ended, next_step_at=None))
+        await connection.execute(update(moments).values(**ended))
 
 
 async def ask(desk: Desk, name: str = "doubt", **details: Any) -> str:
@@ -149,6 +153,7 @@ async def test_another_teams_possible_match_is_not_there(desk: Desk) -> None:
 async def test_the_same_child_pages_the_team_and_then_the_score_is_shown(desk: Desk) -> None:
     key = await key_of(desk)
     async with desk.signed_in("ada") as client:
+        desk.watch.later(minutes=4)
         decided = await answer(client, f"/reviews/{key}/same", child="W-1", why="known")
         again = await answer(client, f"/reviews/{key}/different", why="known")
         shown = await client.get(f"/reviews/{key}")
@@ -159,6 +164,8 @@ async def test_the_same_child_pages_the_team_and_then_the_score_is_shown(desk: D
     assert "71.3 in 100" in shown.text
     labels = {"type": "nightlight.arrest.v1", "outcome": "paged"}
     assert desk.registry.get_sample_value("nightlight_reviews_decided_total", labels) == 1
+    assert desk.registry.get_sample_value("nightlight_asked_to_decided_seconds_count") == 1
+    assert desk.registry.get_sample_value("nightlight_asked_to_decided_seconds_sum") == 240
     async with desk.engine.connect() as connection:
         live = (await connection.execute(select(pages).where(pages.c.state == "open"))).all()
         [link] = (await connection.execute(select(matches))).all()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from embedded.phone import Mode
 from schemas.kinds import DRILL
@@ -70,6 +70,26 @@ async def test_a_drill_is_counted_apart_from_real_pages(story: Night) -> None:
     assert (open_.moments_open, open_.moments_unanswered) == ({}, {})
     assert story.count("nightlight_drill_seconds_sum") == 9
     assert story.count("nightlight_drills_total", outcome="accepted") == 1
+
+
+async def test_the_longest_without_a_drill_is_of_the_teams_that_are_drilled_and_have_a_shift_to_come(
+    story: Night,
+) -> None:
+    since = NIGHT - timedelta(days=70)
+    async with story.engine.begin() as connection:
+        for team, came in ((TEAM, since), ("Disbanded", since - timedelta(days=1))):
+            row = {"team": team, "every_days": 28, "since": came}
+            await connection.execute(insert(drills.schedules).values(row))
+
+    await story.round()
+    never_drilled = story.count("nightlight_drill_oldest_timestamp_seconds")
+    async with story.engine.begin() as connection:
+        await drills.schedule(connection, TEAM, every_days=0, at=NIGHT, who="test")
+    story.watch.later(minutes=2)
+    await story.round()
+
+    assert never_drilled == since.timestamp()
+    assert story.count("nightlight_drill_oldest_timestamp_seconds") == 0
 
 
 async def test_a_drill_escalates_and_if_nobody_accepts_the_manager_is_told(story: Night) -> None:

@@ -4,15 +4,19 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
+import pyotp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from schemas.base import utc_now
 from schemas.metrics import LABELS, names
 from tests import prometheus
+from tests.desk_cast import form_token
 from tests.events import DATA, cloud_event
 from tests.house import WHO, House, eventually, house, settle_in
 from tests.prometheus import PanelQuery, Prometheus, panel_queries
@@ -31,6 +35,10 @@ SENDERS = {
     "nightlight.missing.v1": "met-missing",
 }
 FIELDS = ("family_name", "given_name", "date_of_birth", "sex", "postcode", "nhs_number")
+UNUSABLE = "9990000000"
+"""Of the synthetic range, and its check digit is wrong."""
+DOUBT = {"family_name": WHO[0][1], "date_of_birth": WHO[0][3], "postcode": WHO[0][5]}
+"""That is a brother's as well."""
 STRANGER = {"family_name": "Strangways", "given_name": "Ptolemy", "date_of_birth": "2012-05-05", "postcode": "SW9 8XX"}
 SCRAPES = 2.2
 """Seconds for two scrapes."""
@@ -64,7 +72,12 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
                 home.reply(ADA, f"{page} 3")
                 time.sleep(SCRAPES)  # what is born with its first event shows its growth with its second
             for kind, sender in SENDERS.items():
-                tell(home, kind, sender, f"unknown-{sender}", STRANGER)
+                tell(home, kind, sender, f"unknown-{sender}", {**STRANGER, "nhs_number": UNUSABLE})
+            decide(home)
+            practise(home)
+            agree(home)
+            server.wait_for("nightlight_drill_seconds_count > 0")
+            server.wait_for("nightlight_drill_oldest_timestamp_seconds > 0", seconds=40)
             time.sleep(SCRAPES)
             yield Night(home, server)
 
@@ -74,6 +87,39 @@ def tell(home: House, kind: str, sender: str, name: str, person: dict[str, str])
     event = cloud_event(kind, id=name, source=sender, authority="E09000019", data={**DATA[kind], "person": person})
     assert home.send(event, agency=sender).status_code == 202
     assert home.send({**event, "source": "elsewhere"}, agency=sender).status_code == 403
+
+
+def decide(home: House) -> None:
+    """A possible match, decided at the desk by somebody who has signed in."""
+    tell(home, "nightlight.arrest.v1", "met-custody", "doubt", DOUBT)
+    said = home.command("accounts", "add", "ada").stdout
+    secret = pyotp.parse_uri(found(r"(otpauth://\S+)", said)).secret
+    signing_in = {"name": "ada", "password": found(r"once: (\S+)", said), "code": pyotp.TOTP(secret).now()}
+    with httpx2.Client(base_url=home.urls["desk"], headers={"Sec-Fetch-Site": "same-origin"}) as browser:
+        browser.post("/sign-in", data=signing_in)
+        review = eventually(lambda: re.findall(r'href="(/reviews/\w{64})"', browser.get("/reviews").text), within=30)[0]
+        token = form_token(browser.get(review).text)
+        browser.post(f"{review}/same", data={"token": token, "child": WHO[0][0], "why": "known"})
+
+
+def practise(home: House) -> None:
+    """A drill, accepted by whoever is on call."""
+    home.command("drill", "Islington")
+    texts = eventually(lambda: [text["body"] for text in home.texts(ADA) if "DRILL" in text["body"]])
+    reference = found(r"Nightlight (\w{4}): DRILL", texts[0])
+    home.reply(ADA, f"{reference} 1")
+
+
+def found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match, f"no {pattern}"
+    return match[1]
+
+
+def agree(home: House) -> None:
+    """An agency sends under an agreement from now on."""
+    dates = ("--from", "2026-01-01", "--until", f"{utc_now() + timedelta(days=300):%Y-%m-%d}")
+    home.command("agencies", "agree", "met-custody", "ISA/2026-7", *dates)
 
 
 def references(home: House) -> set[str]:

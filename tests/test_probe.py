@@ -19,7 +19,8 @@ from schemas.events import EVENTS
 from schemas.identifiers import is_synthetic_nhs_number
 from schemas.kinds import BY_TYPE
 from schemas.moments import Outcome
-from store import agencies, audit, expiry, gaps, probing
+from schemas.settings import Mode
+from store import agencies, audit, board, expiry, gaps, probing
 from store.moments import moments
 from store.opening import open_or_join
 from store.pages import attempts, pages
@@ -178,10 +179,22 @@ async def test_she_comes_in_at_the_gateway_like_anybody_with_a_key_of_her_own(st
     assert path == "/v1/events"
     assert f'"id":"{NUMBER}"'.encode() in body.replace(b" ", b"")
     async with story.engine.connect() as connection:
-        (listed,) = await agencies.listing(connection, at=story.watch())
         (key,) = await agencies.keys_in_force(connection, at=story.watch())
-    assert listed.name == synthetic.NAME
+    assert key.agency.name == synthetic.NAME
     assert headers["authorization"].startswith(f"Bearer {key.prefix}")
+
+
+async def test_her_feed_is_no_agency_of_anybodys_list_and_needs_no_agreement_in_a_live_house(story: Night) -> None:
+    with listening() as heard:
+        await Probe(story.engine, heard.url, story.watch).begin()
+
+    async with story.engine.connect() as connection:
+        listed = await agencies.listing(connection, at=story.watch(), leave_out=(synthetic.NAME,))
+        shown = await board.feeds(connection)
+        (key,) = await agencies.keys_in_force(connection, at=story.watch(), mode=Mode.LIVE)
+
+    assert (listed, shown) == ([], [])
+    assert key.agency.agreed
 
 
 async def test_a_key_that_another_pager_has_ended_is_made_again(story: Night) -> None:

@@ -57,6 +57,9 @@ async def test_she_comes_through_and_no_phone_rings_and_no_list_or_count_has_her
     assert home.texts() == []
     assert "nightlight-probe" not in home.command("children", "list").stdout
     assert "nightlight-probe" not in home.command("rota", "check", check=False).stdout
+    assert "nightlight-probe" not in home.command("agencies", "list").stdout
+    assert "4 registered" in home.command("doctor", check=False).stdout
+    assert 'nightlight_events_accepted_total{door="http",feed="nightlight-probe"' in home.metrics("gateway")
     pager, lane = home.metrics("pager"), home.metrics("streams-a")
     assert 'authority="nightlight-probe"' not in pager
     assert "nightlight_children_loaded 4.0" in lane

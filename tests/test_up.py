@@ -118,6 +118,27 @@ def test_migrating_beside_it_finds_its_database_and_is_safe_to_repeat(home: Hous
     assert [home.command("migrate").stdout for _ in range(2)] == ["The database is at this version.\n"] * 2
 
 
+def test_the_doctor_beside_it_tries_the_providers_that_it_made_up_and_says_where_they_end(home: House) -> None:
+    told = [json.loads(line) for line in home.command("doctor", "--json", check=False).stdout.splitlines()]
+
+    where, *tried = [(one["state"], one["says"]) for one in told if one["what"] == "providers"]
+    assert where == (
+        "note",
+        f"Texts and calls end on the screen of 'nightlight up', at {home.urls['phone']}: no real phone rings.",
+    )
+    assert ("well", "sms by twilio answers.") in tried
+    assert {state for state, _ in tried} == {"well"}
+    assert [one["says"] for one in told if one["what"] == "process"] == []
+
+
+def test_a_provider_of_the_operators_own_is_tried_and_not_the_made_up_one(home: House) -> None:
+    environment = {**home.environment, "NIGHTLIGHT_TWILIO_API": "http://127.0.0.1:9"}
+
+    said = run("doctor", environment=environment).stdout
+
+    assert "WRONG  providers   sms by twilio: " in said
+
+
 def test_a_second_up_on_the_same_data_is_refused_in_one_sentence(home: House) -> None:
     refused = run("up", "--ports-from", str(free_ports(10)), environment=home.environment)
 

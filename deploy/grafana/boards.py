@@ -12,14 +12,20 @@ from typing import Any
 from grafana_foundation_sdk.builders import bargauge, common, dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as look
-from grafana_foundation_sdk.models import dashboard as model
 
 from deploy.grafana.panels import (
+    BOTH,
+    BY_TYPE,
+    GOOD_IF_HIGH,
+    GOOD_IF_NONE,
+    REAL,
     Query,
+    begin,
     count,
     course,
     figure,
     figures,
+    fill,
     now,
     now_each,
     quantile,
@@ -27,18 +33,15 @@ from deploy.grafana.panels import (
     staged,
     steps,
     targets,
-    variables,
 )
+from deploy.grafana.readiness import readiness
 
 ROOT = Path(__file__).parents[2]
 HOME = Path("deploy/grafana/boards")
 
-BY_TYPE = 'type=~"$type"'
-BOTH = 'type=~"$type",authority=~"$authority"'
-
 # Stage, histogram, what the board's variables can narrow of it. In the order in which a child's night goes.
 STAGES = (
-    ("1. happened → with us", "nightlight_occurred_to_received_seconds", BY_TYPE),
+    ("1. happened → with us", "nightlight_occurred_to_received_seconds", f"{BY_TYPE},{REAL}"),
     ("2. with us → decided", "nightlight_received_to_matched_seconds", BY_TYPE),
     ("3. with us → text sent", "nightlight_received_to_sent_seconds", BOTH),
     ("4. sent → on the phone", "nightlight_sent_to_delivered_seconds", ""),
@@ -47,21 +50,12 @@ STAGES = (
 )
 
 
-GOOD_IF_NONE = ((None, "green"), (1.0, "red"))
-GOOD_IF_HIGH = ((None, "red"), (0.75, "orange"), (0.9, "green"))
-
-
 def response_times() -> dashboard.Dashboard:
     """How long a child waits for a person, stage by stage, and who is waiting now."""
     accepted, sent = "nightlight_sent_to_accepted_seconds", "nightlight_received_to_sent_seconds"
     delivered = "nightlight_sent_to_delivered_seconds"
-    board = dashboard.Dashboard("Response times").uid("nightlight-response-times").tags(["nightlight"]).readonly()
-    board.description("How long a child waits for a person: every stage, by type and by authority; who waits now.")
-    board.timezone("Europe/London").time("now-7d", "now").refresh("30s").week_start("monday")
-    board.tooltip(model.DashboardCursorSync.CROSSHAIR)
-    for variable in variables():
-        board.with_variable(variable)
-
+    why = "How long a child waits for a person: every stage, by type and by authority; who waits now."
+    board = begin("Response times", "nightlight-response-times", why)
     everything = {"median": "s", "nine in ten": "s", "within 10 min": "percentunit", "accepted": "none"}
     panels: list[Any] = [
         dashboard.Row("Now, and over the time shown"),
@@ -148,9 +142,7 @@ def response_times() -> dashboard.Dashboard:
             w=12,
         ),
     ]
-    for panel in (*panels, *_courses(accepted, sent), *_machinery(delivered)):
-        (board.with_row if isinstance(panel, dashboard.Row) else board.with_panel)(panel)
-    return board
+    return fill(board, [*panels, *_courses(accepted, sent), *_machinery(delivered)])
 
 
 def _courses(accepted: str, sent: str) -> list[Any]:
@@ -190,11 +182,11 @@ def _courses(accepted: str, sent: str) -> list[Any]:
             [
                 Query(
                     "{{feed}}: median",
-                    quantile(0.5, "nightlight_occurred_to_received_seconds", BY_TYPE, "feed", window),
+                    quantile(0.5, "nightlight_occurred_to_received_seconds", f"{BY_TYPE},{REAL}", "feed", window),
                 ),
                 Query(
                     "{{feed}}: nine in ten",
-                    quantile(0.9, "nightlight_occurred_to_received_seconds", BY_TYPE, "feed", window),
+                    quantile(0.9, "nightlight_occurred_to_received_seconds", f"{BY_TYPE},{REAL}", "feed", window),
                 ),
             ],
             unit="s",
@@ -225,7 +217,7 @@ def _courses(accepted: str, sent: str) -> list[Any]:
 
 
 def _machinery(delivered: str) -> list[Any]:
-    silent = "time() - max by (feed) (nightlight_feed_last_seen_timestamp_seconds)"
+    silent = f"time() - max by (feed) (nightlight_feed_last_seen_timestamp_seconds{{{REAL}}})"
     feeds = bargauge.Panel().title("Feeds: time since last seen").unit("s").height(8).span(8).min(0)
     feeds.description("Since the feed last sent anything, heartbeats included. Red after half an hour.")
     feeds.thresholds(steps((None, "green"), (900.0, "orange"), (1800.0, "red"))).max(3600)
@@ -256,7 +248,6 @@ def _machinery(delivered: str) -> list[Any]:
         targets(feeds, [Query("{{feed}}", silent)], instant=True),
         attempts,
         arrival.span(8),
-        *_readiness(),
         *_promises(),
     ]
 
@@ -283,31 +274,13 @@ def _promises() -> list[Any]:
     return [found.span(12), probe.span(12)]
 
 
-def _readiness() -> list[Any]:
-    """Would a page arrive, and would anybody answer? Drills are here and in no other panel."""
-    states = course(
-        "Phones on the rota, by state",
-        "Of everybody on call in the next 14 days. Failing, unreachable and opted out: a page may reach nobody there.",
-        [Query("{{state}}", "max by (state) (nightlight_phones)")],
-        unit="none",
-    )
-    ended = course(
-        "Drills, by how they ended",
-        "Pages marked DRILL that were over in each step of at least an hour. Unanswered: the manager was told.",
-        [Query("{{outcome}}", "sum by (outcome) (increase(nightlight_drills_total[$__rate_interval]))")],
-        unit="none",
-        interval="1h",
-    )
-    return [dashboard.Row("Phones and drills"), states, ended.draw_style(look.GraphDrawStyle.BARS)]
-
-
 def _arrival(q: float, delivered: str) -> str:
     return quantile(q, delivered, "", "channel, provider", "$__rate_interval")
 
 
 def files() -> dict[Path, str]:
     """Path below the repository to text, of every file that this module writes."""
-    boards = [response_times().build()]
+    boards = [response_times().build(), readiness().build()]
     for board in boards:
         for number, panel in enumerate(board.panels or [], start=1):
             panel.id_val = number

@@ -8,6 +8,16 @@ from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from schemas.probe import NAME as PROBE
+
+BY_TYPE = 'type=~"$type"'
+BOTH = 'type=~"$type",authority=~"$authority"'
+REAL = f'feed!="{PROBE}"'
+"""Every feed but the synthetic child's, who is told of every minute and at once: she would be most of every figure."""
+
+GOOD_IF_NONE = ((None, "green"), (1.0, "red"))
+GOOD_IF_HIGH = ((None, "red"), (0.75, "orange"), (0.9, "green"))
+
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 
@@ -27,6 +37,11 @@ def quantile(q: float, histogram: str, chosen: str, by: str = "", window: str = 
 def count(histogram: str, chosen: str, by: str = "", window: str = "$__range") -> str:
     """PromQL: how many observations there were. Prometheus extrapolates, people come in whole numbers."""
     return f"round(sum by ({by}) (increase({histogram}_count{{{chosen}}}[{window}])))"
+
+
+def growth(counter: str, chosen: str, by: str, window: str = "$__range") -> str:
+    """PromQL: by how much a counter grew, by labels, in whole numbers."""
+    return f"round(sum by ({by}) (increase({counter}{{{chosen}}}[{window}])))"
 
 
 def share(histogram: str, target: str, chosen: str, by: str = "", window: str = "$__range") -> str:
@@ -106,6 +121,23 @@ def figures(title: str, why: str, queries: Sequence[Query], *, first: str, units
     for column, unit in units.items():
         panel.override_by_name(column, [model.DynamicConfigValue(id_val="unit", value=unit)])
     return targets(panel, queries, instant=True)
+
+
+def begin(title: str, uid: str, why: str) -> dashboard.Dashboard:
+    """A board of ours, still empty: a week of London's time, its variables, and nobody edits it in Grafana."""
+    board = dashboard.Dashboard(title).uid(uid).description(why).tags(["nightlight"]).readonly()
+    board.timezone("Europe/London").time("now-7d", "now").refresh("30s").week_start("monday")
+    board.tooltip(model.DashboardCursorSync.CROSSHAIR)
+    for variable in variables():
+        board.with_variable(variable)
+    return board
+
+
+def fill(board: dashboard.Dashboard, panels: Sequence[Any]) -> dashboard.Dashboard:
+    """Put rows and panels on a board, in their order."""
+    for panel in panels:
+        (board.with_row if isinstance(panel, dashboard.Row) else board.with_panel)(panel)
+    return board
 
 
 def variables() -> list[Any]:
