@@ -22,6 +22,7 @@ from schemas.sealing import SealBroken
 from schemas.wire import Sealer, event_key, read_message
 
 POLL_MS: Final = 500
+GATHERED: Final = 256 * 1024
 AT_ONCE: Final = 1000
 BACK: Final = timedelta(minutes=2)
 """So far back it begins, where the broker can say which record that was: what was under way when a pager stopped is heard."""
@@ -106,6 +107,7 @@ class Reader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="latest",
+            fetch_min_bytes=GATHERED,  # else the broker answers for each record by itself, which cost more than paging
             fetch_max_wait_ms=POLL_MS,
             max_poll_records=AT_ONCE,
         )

@@ -45,8 +45,8 @@ def connect(url: str, *, pool: int = 5, ping: bool = True) -> AsyncEngine:
     return create_async_engine(
         driver_url(url),
         hide_parameters=True,
-        pool_size=pool,
-        max_overflow=pool,
+        pool_size=2 * pool,  # all of them kept: one that is made for a moment costs PostgreSQL a process, each time
+        max_overflow=0,
         pool_pre_ping=ping,
         connect_args={"options": f"-c role={ROLE} {LIMITS}", "connect_timeout": 5},
     )

@@ -31,6 +31,7 @@ from store import agencies
 from store.database import connect
 from tests.events import DATA, PERSON
 from tests.gateway import STRUCTURED, arrest
+from tests.kafka import broker as apache_kafka
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 KEYRING = Keyring.make()
@@ -236,17 +237,18 @@ def test_topics_are_made_once_and_what_is_there_stays(home: Path) -> None:
 
 
 @pytest.mark.kafka
-def test_a_real_broker_takes_the_topics_and_their_options(kafka: str) -> None:
-    create(settings_for(kafka))
+def test_a_real_broker_takes_the_topics_and_their_options(home: Path) -> None:
+    with apache_kafka.start(0, home) as kafka:  # of its own: on a shared one others have made some of them already
+        create(settings_for(kafka.url))
 
-    client = KafkaAdminClient(bootstrap_servers=kafka)
-    try:
-        said = client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, ARRESTS)])
-    finally:
-        client.close()
-    assert str(72 * 3_600_000) in str(said)
-    assert "LogAppendTime" in str(said)
-    assert Look(settings_for(kafka))() == ()
+        client = KafkaAdminClient(bootstrap_servers=kafka.url)
+        try:
+            said = client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, ARRESTS)])
+        finally:
+            client.close()
+        assert str(72 * 3_600_000) in str(said)
+        assert "LogAppendTime" in str(said)
+        assert Look(settings_for(kafka.url))() == ()
 
 
 @pytest.mark.kafka
