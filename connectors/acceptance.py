@@ -91,7 +91,7 @@ def _real_child(where: str, event: Event) -> list[Finding]:
     """A rehearsal must not hold a real child: an NHS number tells."""
     if not isinstance(event, AboutPerson) or not (typed := event.person.nhs_number):
         return []
-    if not nhs_number(typed).usable or is_synthetic_nhs_number(typed):
+    if is_synthetic_nhs_number(typed) or not nhs_number(typed).usable:
         return []
     path = f"{where}.data.person.nhs_number" if where else "data.person.nhs_number"
     message = "this is a rehearsal, which takes made-up children only: use a synthetic NHS number, which starts with 9"

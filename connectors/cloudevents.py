@@ -41,8 +41,10 @@ def _known_type(name: str) -> str:
 def _written(pattern: str, otherwise: str) -> tuple[AfterValidator, Any]:
     """Text of this pattern, and what to say of any other: pydantic would say the pattern, which few can read."""
 
+    compiled = re.compile(pattern)
+
     def check(text: str) -> str:
-        if re.fullmatch(pattern, text) is None:
+        if compiled.fullmatch(text) is None:
             raise ValueError(otherwise)
         return text
 
@@ -81,6 +83,10 @@ class Attributes(Shape):
     mode: Mode | None = None
 
 
+_NAMES: Final = tuple(Attributes.model_fields)
+_READ: Final = frozenset({*_NAMES, "subject", "data_base64"})
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """One event as it was sent. `where` is its place in the request: empty, or `[3]` in a batch."""
@@ -116,9 +122,9 @@ def read(style: Style, body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> l
 def check_attributes(told: Told) -> tuple[Attributes | None, list[Finding]]:
     """The attributes we carry, or what is wrong with them. Those that we do not know are dropped."""
     problems = [Finding(path=_below(told.where, name), message=say) for name, say in _unwanted(told.attributes)]
-    wanted = {name: told.attributes.get(name) for name in Attributes.model_fields}
+    wanted = {name: value for name in _NAMES if (value := told.attributes.get(name)) is not None}
     try:
-        attributes = Attributes.model_validate({name: value for name, value in wanted.items() if value is not None})
+        attributes = Attributes.model_validate(wanted)
     except ValidationError as problem:
         return None, problems + findings(problem, Attributes, told.where)
     return (None, problems) if problems else (attributes, [])
@@ -172,8 +178,9 @@ def _unwanted(attributes: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "subject", "leave it out: attributes travel in the clear, and a subject may name a person"
     if "data_base64" in attributes:
         yield "data_base64", "send `data`, as JSON"
-    ours = {*Attributes.model_fields, "subject", "data_base64"}
-    others = [name for name in attributes if name not in ours]
+    others = attributes.keys() - _READ
+    if not others:
+        return
     if any(not re.fullmatch("[a-z0-9]{1,50}", name) or name == "data" for name in others):
         yield "", "an attribute's name is lower-case letters and digits alone"
     if any(not isinstance(attributes[name], (str, int, float, bool)) for name in others):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from connectors.doorkeeper import Doorkeeper
 from connectors.problems import Reason, Refused
 from connectors.publish import NotPublished
+from connectors.visits.known import Visits
 from schemas.envelope import Envelope
 from schemas.metrics import UNKNOWN_FEED, Metrics
 from schemas.settings import Mode
@@ -33,7 +34,7 @@ class Publishes(Protocol):
 @dataclass(frozen=True)
 class Door:
     """What a handler needs, made by the wiring. `sealer` makes the ids of events whose senders give them none: the real
-    keyring, or an event sent to two gateways would be two events."""
+    keyring, or an event sent to two gateways would be two events. `visits` is what is known of hospital visits."""
 
     doorkeeper: Doorkeeper
     publisher: Publishes
@@ -41,6 +42,7 @@ class Door:
     clock: Callable[[], datetime]
     mode: Mode
     sealer: Sealer
+    visits: Visits = field(default_factory=Visits)
 
 
 AWAY: Final = Refused(
@@ -115,10 +117,6 @@ async def read_body(request: Request) -> bytes:
 
 def count(envelopes: Sequence[Envelope], agency: Agency, door: Door) -> None:
     """What Kafka has, by the way it came in, and how long after it happened."""
-    for one in envelopes:
-        door.metrics.events_accepted.labels(feed=agency.name, type=one.type, door=one.entrance).inc()
-        late = max(0.0, (one.received_at - one.time).total_seconds())
-        door.metrics.occurred_to_received_seconds.labels(feed=agency.name, type=one.type).observe(late)
     door.doorkeeper.tally.accepted(agency.name, envelopes)
     if envelopes:
         door.doorkeeper.saw(agency, envelopes[-1].received_at)

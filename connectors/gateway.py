@@ -14,6 +14,8 @@ from connectors.doorkeeper import Doorkeeper
 from connectors.http import build
 from connectors.publish import Publisher
 from connectors.topics import CannotReachKafka, Look
+from connectors.visits.known import Visits
+from connectors.visits.memory import Memory
 from schemas.base import utc_now
 from schemas.logs import logger
 from schemas.metrics import Metrics
@@ -67,22 +69,28 @@ async def run(settings: Settings) -> None:
     doorkeeper = Doorkeeper(engine, metrics, utc_now, mode=settings.mode)
     look = Look(settings)
     watch = KafkaWatch(look)
-    door = Door(doorkeeper, publisher, metrics, utc_now, settings.mode, sealer)
+    visits = Visits()
+    memory = Memory(visits, engine, sealer, utc_now)
+    door = Door(doorkeeper, publisher, metrics, utc_now, settings.mode, sealer, visits)
     app = build(door, ready=_readiness(doorkeeper, watch), registry=registry)
 
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops at these, then raises them once more: without a handler of ours that would end us before the cleanup.
         loop.add_signal_handler(each, lambda: None)
-    background = [asyncio.create_task(doorkeeper.keep()), asyncio.create_task(watch.keep())]
+    background: list[asyncio.Task[None]] = []
     try:
+        with contextlib.suppress(SQLAlchemyError, OSError):  # without it a visit's earlier messages are learnt later
+            await memory.read()
+        background += [asyncio.create_task(each.keep()) for each in (doorkeeper, memory, watch)]
         await server(app, settings).serve()
     finally:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
-        with contextlib.suppress(SQLAlchemyError, OSError):  # the last times seen are not worth failing for
+        with contextlib.suppress(SQLAlchemyError, OSError):  # neither is worth failing for
             await doorkeeper.write()
+            await memory.write()
         look.close()
         await publisher.close()
         await engine.dispose()

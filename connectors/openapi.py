@@ -58,7 +58,8 @@ MESSAGE: Final[dict[str, Any]] = {
     "description": (
         "A message Bundle with an Encounter of class EMER and its Patient, UK Core or plain R4: arrived, triaged, in-progress "
         "and onleave are an arrival, finished is a departure, cancelled and entered-in-error take the arrival back. Other "
-        "encounters are taken, and nothing is done with them. The same encounter again is 202 again, and changes nothing."
+        "encounters are taken, and nothing is done with them. Without an Encounter, a Patient is a change of a record, or with "
+        "a link a merge. The same encounter again is 202 again, and changes nothing."
     ),
     "responses": {
         202: {"description": "Kafka has confirmed every event of the message", "content": _OUTCOME},
@@ -183,7 +184,7 @@ MESSAGES: Final[dict[str, Any]] = {
             "type": {"const": "message"},
             "timestamp": {"type": "string", "format": "date-time"},
             "entry": {
-                "description": "A MessageHeader first, then in any order at least one Encounter, and its Patient.",
+                "description": "A MessageHeader first, then in any order at least one Encounter and its Patient, or a Patient alone.",
                 "type": "array",
                 "minItems": 2,
                 "maxItems": 500,

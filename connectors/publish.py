@@ -36,6 +36,7 @@ DELIVERY: Final = {
     "max_block_ms": 1_000,
     "request_timeout_ms": 3_000,
     "delivery_timeout_ms": 4_000,
+    "batch_size": 128 * 1024,  # bytes: a partition has one request under way, so what waits for the next goes together
     "bootstrap_timeout_ms": 2_000,
     "retry_backoff_ms": 50,
     "metrics_enabled": False,
@@ -153,18 +154,20 @@ class _Receipts:
         return [self.records[place] for place in sorted(self._open)]
 
     def confirm(self, place: int, _: Any) -> None:
-        self._tell(self._settle, place)
+        # A word to the loop wakes it up, so it hears of the last one alone.
+        self._open.discard(place)
+        if not self._open:
+            self._tell(self._settle)
 
     def fail(self, problem: BaseException) -> None:
         self._tell(self._give_up, problem)
 
-    def _tell(self, what: Callable[..., None], about: Any) -> None:
+    def _tell(self, what: Callable[..., None], *about: Any) -> None:
         if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(what, about)
+            self.loop.call_soon_threadsafe(what, *about)
 
-    def _settle(self, place: int) -> None:
-        self._open.discard(place)
-        if not self._open and not self.all_in.done():
+    def _settle(self) -> None:
+        if not self.all_in.done():
             self.all_in.set_result(None)
 
     def _give_up(self, problem: BaseException) -> None:

@@ -1,13 +1,14 @@
 """What was heard of each feed since it was last written down, hour by hour: nothing here says about whom."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+
+from prometheus_client import Counter, Histogram
 
 from schemas.envelope import Envelope
 from schemas.events import AboutPerson
 from schemas.metrics import UNKNOWN_FEED, Metrics
-from schemas.person import Identity
+from schemas.person import unusable
 from store.feeds import Heard
 
 
@@ -16,12 +17,16 @@ class Tally:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._shown: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._heard: dict[tuple[str, datetime], Heard] = {}
 
     def accepted(self, feed: str, envelopes: Sequence[Envelope]) -> None:
         """Events that Kafka has."""
         for one in envelopes:
             late = max(0.0, (one.received_at - one.time).total_seconds())
+            accepted, lateness = self._show(feed, one.type, one.entrance)
+            accepted.inc()
+            lateness.observe(late)
             self._add(Heard(feed, _hour(one.received_at), 1, 0, self._unusable(feed, one), late))
 
     def refused(self, feed: str, at: datetime) -> None:
@@ -44,16 +49,29 @@ class Tally:
         if before is None:
             self._heard[key] = one
             return
-        sums = {
-            name: getattr(before, name) + getattr(one, name)
-            for name in ("accepted", "refused", "unusable", "late_seconds")
-        }
-        self._heard[key] = replace(before, **sums)
+        self._heard[key] = Heard(
+            one.agency,
+            one.hour,
+            before.accepted + one.accepted,
+            before.refused + one.refused,
+            before.unusable + one.unusable,
+            before.late_seconds + one.late_seconds,
+        )
+
+    def _show(self, feed: str, kind: str, door: str) -> tuple[Counter, Histogram]:
+        """The counter and the histogram of one feed: to look them up by their labels is dear, for each event."""
+        key = feed, kind, door
+        if key not in self._shown:
+            self._shown[key] = (
+                self._metrics.events_accepted.labels(feed=feed, type=kind, door=door),
+                self._metrics.occurred_to_received_seconds.labels(feed=feed, type=kind),
+            )
+        return self._shown[key]
 
     def _unusable(self, feed: str, envelope: Envelope) -> int:
         if not isinstance(envelope.event, AboutPerson):
             return 0
-        aside = Identity.of(envelope.event.person).set_aside
+        aside = unusable(envelope.event.person)
         for one in aside:
             self._metrics.identifiers_unusable.labels(feed=feed, field=one.field).inc()
         return len(aside)

@@ -20,9 +20,12 @@ RFC3339 = (
 """From 1900 to 2999: an instant at the ends of the calendar cannot be moved to UTC."""
 
 
+_RFC3339 = re.compile(RFC3339)
+
+
 def _only_text(value: Any) -> Any:
     """A number, and text that is one, would be read as seconds since 1970; RFC 3339 is not."""
-    if isinstance(value, datetime) or (isinstance(value, str) and re.fullmatch(RFC3339, value)):
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC3339.fullmatch(value)):
         return value
     raise ValueError("write it as RFC 3339 text with an offset, for example 2026-11-21T02:06:00+00:00")
 

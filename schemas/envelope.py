@@ -37,7 +37,8 @@ class Envelope(Shape):
 
 def pack(envelope: Envelope) -> bytes:
     """To bytes, for sealing. The type travels beside the data, so that `unpack` knows which class to build."""
-    return json.dumps({"type": envelope.type, **envelope.model_dump(mode="json", exclude_defaults=True)}).encode()
+    fields = envelope.model_dump_json(exclude_defaults=True)
+    return f'{{"type":{json.dumps(envelope.type)},{fields[1:]}'.encode()
 
 
 def unpack(payload: bytes) -> Envelope:

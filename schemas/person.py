@@ -1,7 +1,7 @@
 """Who an event is about: as the agency wrote it (`Person`), and as we can use it (`Identity`)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from schemas.base import Name, Shape
-from schemas.identifiers import cro_number, nhs_number, pnc_id, postcode, upn
+from schemas.identifiers import Checked, cro_number, nhs_number, pnc_id, postcode, upn
 
 
 class Sex(StrEnum):
@@ -94,16 +94,12 @@ class Identity:
 
     @classmethod
     def of(cls, person: Person) -> Self:
-        checked = {field: check(text) for field, check in IDENTIFIERS.items() if (text := getattr(person, field))}
+        checked = _checked(person)
         place = postcode(person.postcode) if person.postcode else None
         return cls(
             person=person,
             postcode=place.canonical if place else None,
-            set_aside=tuple(
-                SetAside(field, str(check.problem), getattr(person, field))
-                for field, check in checked.items()
-                if check.problem
-            ),
+            set_aside=_set_aside(person, checked),
             **{field: checked[field].canonical if field in checked else None for field in IDENTIFIERS},
         )
 
@@ -112,3 +108,18 @@ class Identity:
         for field in IDENTIFIERS:
             if value := getattr(self, field):
                 yield field, value
+
+
+def unusable(person: Person) -> tuple[SetAside, ...]:
+    """Their identifiers that cannot be used as they stand: `Identity.set_aside` alone."""
+    return _set_aside(person, _checked(person))
+
+
+def _checked(person: Person) -> dict[str, Checked]:
+    return {field: check(text) for field, check in IDENTIFIERS.items() if (text := getattr(person, field))}
+
+
+def _set_aside(person: Person, checked: Mapping[str, Checked]) -> tuple[SetAside, ...]:
+    return tuple(
+        SetAside(field, str(check.problem), getattr(person, field)) for field, check in checked.items() if check.problem
+    )

@@ -14,6 +14,7 @@ from connectors.door import Door
 from connectors.doorkeeper import Doorkeeper
 from connectors.http import build
 from connectors.publish import NotPublished
+from connectors.visits.known import Visits
 from schemas.envelope import Envelope
 from schemas.events import EVENTS
 from schemas.metrics import Metrics
@@ -72,8 +73,9 @@ class Gateway:
         self.sealer = sealer or Keyring.make()
         self.doorkeeper = Doorkeeper(unreachable(), self.metrics, self.clock, lambda: self.ticks)
         self.doorkeeper.know([key_of(MET_KEY, MET), key_of(SCHOOL_KEY, SCHOOL), key_of(ENDED_KEY, MET, days=-1)])
+        self.visits = Visits()
         self.app = build(
-            Door(self.doorkeeper, self.shelf, self.metrics, self.clock, mode, self.sealer),
+            Door(self.doorkeeper, self.shelf, self.metrics, self.clock, mode, self.sealer, self.visits),
             ready=always_ready,
             registry=self.registry,
         )

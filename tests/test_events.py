@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from schemas.envelope import Envelope, Mode, pack, unpack
 from schemas.events import EVENTS, AboutPerson, ArrestReported
-from schemas.person import Identity, Person
+from schemas.person import Identity, Person, unusable
 from schemas.sealing import Keyring, SealBroken
 from schemas.wire import event_record, read_event
 from tests.events import DATA, NOON, PERSON
@@ -103,6 +103,7 @@ def test_an_unusable_identifier_is_set_aside_and_noted_and_rejects_nothing(
 
     assert getattr(identity, field) is None
     assert [(aside.field, aside.problem) for aside in identity.set_aside] == [(field, problem)]
+    assert unusable(person) == identity.set_aside
 
 
 def test_an_identifier_alone_is_enough_to_say_who() -> None:

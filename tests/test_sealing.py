@@ -1,5 +1,6 @@
 """Sealing: what is sealed opens with a key we hold, at the place it was sealed for, and nowhere else."""
 
+import hmac
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,10 @@ def test_a_file_that_is_no_keyring_is_refused_in_one_sentence(tmp_path: Path, te
 def test_keys_never_show_in_a_representation() -> None:
     assert repr(RING.marking) not in repr(RING)
     assert repr(RING.keys["k1"]) not in repr(RING)
+
+
+@given(st.text(max_size=20), st.text(max_size=200))
+def test_a_mark_is_the_hmac_of_its_parts_each_with_its_length(domain: str, part: str) -> None:
+    lengths = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (domain.encode(), part.encode()))
+
+    assert RING.mark(domain, part) == hmac.new(RING.marking, lengths, "sha256").hexdigest()

@@ -86,8 +86,9 @@ CAPABILITIES: Final[Mapping[str, Any]] = {
         {
             "mode": "server",
             "documentation": (
-                "Message Bundles with an Encounter of class EMER and its Patient, UK Core or plain R4. 202 means that the "
-                "message is kept; the answer is the same whether or not the child is watched."
+                "Message Bundles with an Encounter of class EMER and its Patient, or with a Patient alone whose record has "
+                "changed, UK Core or plain R4. 202 means that the message is kept; the answer is the same whether or not the "
+                "child is watched."
             ),
             "security": {"description": "Authorization: Bearer nl_…, the agency's key."},
             "operation": [

@@ -1,11 +1,13 @@
 """A FHIR Patient, UK Core or plain R4, as the contract's `person`: the same child as the HL7 door would make of the same record."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, Final
 
-from connectors.fhir.resources import Address, HumanName, Identifier, Patient
+from connectors.fhir.resources import Address, Flag, HumanName, Identifier, Meta
+from connectors.fhir.resources import Patient as Record
 from connectors.problems import Finding, invalid
+from connectors.visits.shapes import Patient, is_made_up, names_somebody
 from schemas.identifiers import nhs_number
 
 LONGEST: Final = 200
@@ -23,8 +25,9 @@ STATUS: Final = "NHSNumberVerificationStatus"
 DOUBTED: Final = frozenset({"04", "05", "number-present-but-not-traced", "trace-needs-to-be-resolved"})
 """Of UKCore-NHSNumberVerificationStatus: a trace found nobody or several, or waits for a person to resolve it."""
 
-RESTRICTED: Final = frozenset({"R", "V", "REDACTED"})
-"""Of v3-Confidentiality, as PDS uses it: restricted, very restricted, and a record that is no longer anybody's."""
+RESTRICTED: Final = frozenset({"R", "V", "REDACTED", "LOCIS", "SDV"})
+"""Of v3-Confidentiality, as PDS uses it: restricted, very restricted, and a record that is no longer anybody's. Of v3-ActCode:
+where they are must not be known, and domestic violence; converters make the first of HL7 v2's ARV."""
 
 SEXES: Final = frozenset({"male", "female", "other", "unknown"})
 FORMER: Final = frozenset({"old", "maiden"})
@@ -32,19 +35,12 @@ NOBODY: Final = frozenset({"UNKNOWN", "UNK", "NOT KNOWN", "NK", "UNIDENTIFIED", 
 _DATE: Final = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """`person` as the contract has it. `made_up`: a hospital's test patient, by a name that begins with ZZZ."""
+def read_patient(patient: Record, where: str, *, restricted: bool = False) -> Patient:
+    """`where` is the patient's place in the message. `restricted`: something beside the patient says so.
 
-    person: dict[str, Any]
-    sensitive: bool
-    deceased: bool
-    made_up: bool
-
-
-def read_patient(patient: Patient, where: str) -> Read:
-    """`where` is the patient's place in the message. Raises Refused for a sex or a birth date that FHIR does not allow."""
-    sensitive = any((coding.code or "").upper() in RESTRICTED for coding in patient.meta.security)
+    Raises Refused for a sex or a birth date that FHIR does not allow.
+    """
+    sensitive = restricted or restricts(patient.meta)
     names = _names(patient.name)
     number, doubted = _nhs_number(patient.identifier)
     nameless = bool(patient.name) and "family_name" not in names
@@ -57,8 +53,32 @@ def read_patient(patient: Patient, where: str) -> Read:
         "identity_reliable": False if doubted or nameless else None,
     }
     person = {name: value for name, value in fields.items() if value not in (None, "", [])}
-    made_up = str(person.get("family_name", "")).upper().startswith("ZZZ")
-    return Read(person, sensitive, patient.deceased or bool(patient.died_at), made_up)
+    return Patient(
+        person=person if names_somebody(person) else None,
+        identifiers=numbers_of(patient.identifier),
+        sensitive=sensitive,
+        deceased=patient.deceased or bool(patient.died_at),
+        made_up=is_made_up(person),
+    )
+
+
+def restricts(meta: Meta) -> bool:
+    """Whether a resource is labelled so that no address may be carried."""
+    return any((coding.code or "").upper() in RESTRICTED for coding in meta.security)
+
+
+def flagged(flags: Iterable[Flag]) -> bool:
+    """Whether a flag restricts them: by its own label, or because that is what it says."""
+    return any(restricts(flag.meta) or restricts(Meta(security=flag.code.coding)) for flag in flags)
+
+
+def numbers_of(identifiers: Iterable[Identifier]) -> tuple[tuple[str, str], ...]:
+    """The sender's own numbers for them, as (number, whose), in capitals. One whose nobody says it is may be another hospital's."""
+    return tuple(
+        (one.value.upper()[:LONGEST], one.system.upper()[:LONGEST])
+        for one in identifiers
+        if one.value and one.system and one.use != "old"
+    )
 
 
 def is_nhs_number(identifier: Identifier) -> bool:
@@ -119,7 +139,7 @@ def _name(text: str | None) -> str | None:
     return None if text.upper() in NOBODY else text or None
 
 
-def _born(patient: Patient, where: str, *, otherwise: bool) -> dict[str, Any]:
+def _born(patient: Record, where: str, *, otherwise: bool) -> dict[str, Any]:
     """A whole date. One that is not known to the day is left out, or, if nothing else says who it is, put at its first day."""
     text = patient.birth_date
     if not text:
@@ -131,7 +151,7 @@ def _born(patient: Patient, where: str, *, otherwise: bool) -> dict[str, Any]:
     return {"date_of_birth": f"{text}-01-01"[:10], "date_of_birth_is": "estimated"} if otherwise else {}
 
 
-def _sex(patient: Patient, where: str) -> str | None:
+def _sex(patient: Record, where: str) -> str | None:
     if patient.gender is None or patient.gender in SEXES:
         return patient.gender
     raise invalid([Finding(path=f"{where}.gender", message="must be one of female, male, other, unknown")])

@@ -22,6 +22,7 @@ class Part(BaseModel):
 class Coding(Part):
     system: Text | None = None
     code: Text | None = None
+    display: Text | None = None
 
 
 class CodeableConcept(Part):
@@ -41,6 +42,12 @@ class Period(Part):
 class Extension(Part):
     url: Text = ""
     concept: CodeableConcept | None = Field(default=None, alias="valueCodeableConcept")
+    coding: Coding | None = Field(default=None, alias="valueCoding")
+
+    @property
+    def said(self) -> tuple[Coding, ...]:
+        """Its codings, whichever of the two shapes it has."""
+        return (*([self.coding] if self.coding else []), *(self.concept.coding if self.concept else ()))
 
 
 class Identifier(Part):
@@ -61,6 +68,7 @@ class Reference(Part):
 class Meta(Part):
     security: Annotated[tuple[Coding, ...], Few] = ()
     tag: Annotated[tuple[Coding, ...], Few] = ()
+    last_updated: Text | None = Field(default=None, alias="lastUpdated")
 
 
 class HumanName(Part):
@@ -82,6 +90,11 @@ class Resource(Part):
     meta: Meta = Meta()
 
 
+class Link(Part):
+    other: Reference = Reference()
+    type: Text | None = None
+
+
 class Patient(Resource):
     identifier: Annotated[tuple[Identifier, ...], Few] = ()
     name: Annotated[tuple[HumanName, ...], Few] = ()
@@ -90,6 +103,7 @@ class Patient(Resource):
     address: Annotated[tuple[Address, ...], Few] = ()
     deceased: Annotated[bool, Field(strict=True)] = Field(default=False, alias="deceasedBoolean")
     died_at: Text | None = Field(default=None, alias="deceasedDateTime")
+    link: Annotated[tuple[Link, ...], Few] = ()
 
 
 class Place(Part):
@@ -99,6 +113,8 @@ class Place(Part):
 
 class Hospitalization(Part):
     admit_source: CodeableConcept = Field(default=CodeableConcept(), alias="admitSource")
+    special_courtesy: Annotated[tuple[CodeableConcept, ...], Few] = Field(default=(), alias="specialCourtesy")
+    extension: Annotated[tuple[Extension, ...], Few] = ()
 
 
 class Encounter(Resource):
@@ -109,7 +125,17 @@ class Encounter(Resource):
     period: Period = Period()
     location: Annotated[tuple[Place, ...], Few] = ()
     hospitalization: Hospitalization = Hospitalization()
+    service_type: CodeableConcept = Field(default=CodeableConcept(), alias="serviceType")
     service_provider: Reference = Field(default=Reference(), alias="serviceProvider")
+    extension: Annotated[tuple[Extension, ...], Few] = ()
+
+
+class Flag(Resource):
+    """What is to be known of a patient before anything else. Of it we read whether it restricts them."""
+
+    status: Text | None = None
+    code: CodeableConcept = CodeableConcept()
+    subject: Reference = Reference()
 
 
 class Organisation(Resource):
@@ -118,10 +144,7 @@ class Organisation(Resource):
     identifier: Annotated[tuple[Identifier, ...], Few] = ()
     name: Text | None = None
     managing: Reference = Field(default=Reference(), alias="managingOrganization")
-
-
-class Source(Part):
-    name: Text | None = None
+    part_of: Reference = Field(default=Reference(), alias="partOf")
 
 
 class MessageHeader(Resource):
@@ -144,6 +167,7 @@ class Bundle(Resource):
 READ: dict[str, type[Resource]] = {
     "Patient": Patient,
     "Encounter": Encounter,
+    "Flag": Flag,
     "Organization": Organisation,
     "Location": Organisation,
     "MessageHeader": MessageHeader,

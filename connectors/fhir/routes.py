@@ -9,11 +9,14 @@ from fastapi.responses import JSONResponse
 from connectors.acceptance import check_events, check_whose
 from connectors.door import Door, knocking, read_body
 from connectors.fhir.answers import CAPABILITIES, MEDIA_TYPE, TAKEN, outcome, taken
-from connectors.fhir.encounters import Meant, Teller, mean
+from connectors.fhir.encounters import mean
+from connectors.fhir.meant import Meant, Teller
 from connectors.fhir.message import read_message
 from connectors.problems import Finding, Reason, Refused
 from connectors.strict import Malformed, read_json
+from connectors.visits.known import Known
 from schemas.envelope import Envelope
+from schemas.events import ChildAdmitted
 from store.rights import Agency
 
 DOOR: Final = "fhir"
@@ -33,8 +36,10 @@ def router(door: Door, operation: Mapping[str, Any]) -> APIRouter:
         try:
             with knocking(door) as knock:
                 agency = await knock.recognise(request.headers.get("authorization"))
-                envelopes, left = await take(request, agency, door)
+                envelopes, left, visits = await take(request, agency, door)
                 await knock.keep([one for _, one in envelopes], agency)
+                for known in visits:
+                    door.visits.keep(known)
         except Refused as refusal:
             return outcome(refusal)
         return taken(envelopes, left)
@@ -51,10 +56,11 @@ def router(door: Door, operation: Mapping[str, Any]) -> APIRouter:
     return routes
 
 
-async def take(request: Request, agency: Agency, door: Door) -> tuple[Taken, Left]:
+async def take(request: Request, agency: Agency, door: Door) -> tuple[Taken, Left, list[Known]]:
     """Read the message and check everything about it: all its encounters, or none. Raises Refused.
 
-    What the encounters became, and those that become nothing, each with its place in the Bundle.
+    What they became, and those that become nothing, each with its place in the Bundle; and what is to be remembered of the
+    visits once Kafka has it all.
     """
     door.doorkeeper.admit(agency)
     if (
@@ -68,8 +74,7 @@ async def take(request: Request, agency: Agency, door: Door) -> tuple[Taken, Lef
         message = read_message(read_json(body))
     except Malformed as problem:
         raise Refused(Reason.MALFORMED, str(problem)) from None
-    teller = Teller(agency, door.sealer, received_at)
-    meant = [mean(message, found, teller) for found in message.encounters()]
+    meant = mean(message, Teller(agency, door.visits, door.sealer, received_at))
     if (events := sum(len(one.told) for one in meant)) > 1:
         door.doorkeeper.admit(agency, events - 1)
     envelopes: Taken = []
@@ -79,13 +84,18 @@ async def take(request: Request, agency: Agency, door: Door) -> tuple[Taken, Lef
             checked = check_events(known, agency, entrance=DOOR, mode=door.mode, received_at=received_at)
         except Refused as refusal:
             raise _placed(refusal, one) from None
-        envelopes += [(one.where, envelope) for envelope in checked]
+        # Two resources of a message can say one thing: who somebody is, by their record and by their encounter.
+        said = {envelope.id for _, envelope in envelopes}
+        envelopes += [(one.where, envelope) for envelope in checked if envelope.id not in said]
     for one in meant:
         if one.nothing:
             door.metrics.messages_noted.labels(feed=agency.name, door=DOOR, reason=one.nothing).inc()
     if not envelopes:
         door.doorkeeper.saw(agency, received_at)  # it had nothing for us, and it is alive
-    return envelopes, [(one.where, one.why) for one in meant if not one.told]
+    left = [(one.where, one.why) for one in meant if not one.told]
+    # Whoever may not tell of arrivals is not remembered for what comes to nothing: others' visits would be forgotten for it.
+    visits = [known for one in meant for known in one.visits] if ChildAdmitted.type in agency.types else []
+    return envelopes, left, visits
 
 
 def is_fhir(content_type: str | None) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum
+from functools import lru_cache
 from typing import Final
 
 from connectors.hl7.header import Header, Wants
@@ -13,6 +14,8 @@ from schemas.london import LONDON
 OURSELVES: Final = "NIGHTLIGHT"
 LONGEST_ID: Final = 199
 """Of a control id (version 2.7; earlier ones had 20, and senders went over it)."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Verdict(StrEnum):
@@ -146,7 +149,7 @@ def _bare(version: str) -> bool:
 
 def _echo(header: Header | None) -> str:
     """MSH-10 as it was written: its delimiters are the answer's too, so it cannot say anything but itself."""
-    return re.sub(r"[\x00-\x1f\x7f]", "", header.control_id)[:LONGEST_ID] if header else ""
+    return _CONTROL.sub("", header.control_id)[:LONGEST_ID] if header else ""
 
 
 def _processing(header: Header | None) -> str:
@@ -154,9 +157,15 @@ def _processing(header: Header | None) -> str:
 
 
 def _written(at: datetime) -> str:
+    return _to_the_second(at.replace(microsecond=0))
+
+
+@lru_cache(maxsize=4)
+def _to_the_second(at: datetime) -> str:
     return f"{at.astimezone(LONDON):%Y%m%d%H%M%S%z}"
 
 
+@lru_cache(maxsize=64)
 def _escaper(field: str, component: str, encoding: str) -> Callable[[str], str]:
     """Our own words hold none of the usual delimiters; a sender with unusual ones gets spaces in their place."""
     marks = str.maketrans(dict.fromkeys((*encoding, field, component, "\r", "\n"), " "))

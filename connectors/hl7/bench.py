@@ -8,7 +8,7 @@ from connectors.hl7.delimiters import Unreadable
 from connectors.hl7.header import read_header
 from connectors.hl7.message import parse
 from connectors.hl7.translate import translate
-from connectors.hl7.visits import Visits
+from connectors.visits.known import Visits
 from schemas.base import Clock
 from schemas.sealing import Keyring
 from store.senders import Sender
@@ -42,9 +42,10 @@ class Bench:
             message = parse(data)
         except Unreadable as problem:
             return {"type": None, "becomes": [], "nothing": "refused", "why": [str(problem)]}
+        header = read_header(message)
         reading = translate(
             message,
-            read_header(message),
+            header,
             self._sender,
             self._source,
             visits=self._visits,
@@ -53,7 +54,6 @@ class Bench:
         )
         for known in reading.visits:
             self._visits.keep(known)
-        header = reading.header
         theirs = [] if self._sender.says(header.application, header.facility) else ["MSH-3, MSH-4: not this sender's"]
         shown = {"events": [asdict(said) for said in reading.said]} if data_too else {}
         return {

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _UTF_8: Final = "utf-8"
@@ -29,6 +30,10 @@ _DECLARED: Final = {
     "BIG5": "big5",
 } | {f"8859{part}": f"iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)}
 
+LONGEST: Final = 100
+"""Bytes of a character set's name."""
+
+_LINE_END: Final = re.compile(rb"[\r\n]")
 _SEVERAL_BYTES: Final = ("gb18030", "euc_kr", "big5", "iso2022_jp", "iso2022_jp_1", "utf-16", "utf-32")
 
 
@@ -41,9 +46,14 @@ class Decoded(NamedTuple):
 
 def declared(head: bytes) -> str | None:
     """The codec that MSH-18 of a message names in its first repetition; None if it names none, or one that is not known."""
-    line = re.split(rb"[\r\n]", head, maxsplit=1)[0]
-    fields = line.split(line[3:4]) if len(line) > 3 else []
-    said = fields[17] if len(fields) > 17 else b""
+    ends = _LINE_END.search(head)
+    line = head[: ends.start()] if ends else head
+    fields = line.split(line[3:4], 18) if len(line) > 3 else []
+    return _codec(fields[17][:LONGEST]) if len(fields) > 17 else None
+
+
+@lru_cache(maxsize=64)
+def _codec(said: bytes) -> str | None:
     name = re.sub(rb"[^A-Z0-9].*$", b"", re.sub(rb"[ _/-]", b"", said.upper())).decode("ascii", "ignore")
     return _DECLARED.get(name.removeprefix("ISO") if name.startswith("ISO8859") else name)
 

@@ -1,6 +1,7 @@
 """The five characters that divide a message. They are read from its own head, and never assumed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 
@@ -33,8 +34,13 @@ class Delimiters:
         if not head.startswith(MSH) or len(head) < 4:
             raise Unreadable("A message begins with MSH and its field separator.")
         field = head[3]
-        given = head[4:].split(field, 1)[0].splitlines()
-        encoding = given[0] if given else ""
+        # One more than there may be is enough to see that there are too many.
+        given = head[4:10].split(field, 1)[0].splitlines()
+        return cls._made(field, given[0] if given else "")
+
+    @classmethod
+    @lru_cache(maxsize=64)  # nearly everybody's are the same
+    def _made(cls, field: str, encoding: str) -> Self:
         if len(encoding) > 5:
             raise Unreadable("MSH-2 holds at most five characters.")
         made = cls(field, *(encoding[place : place + 1] for place in range(5))) if encoding else cls(field)

@@ -82,8 +82,8 @@ def read_header(message: Message) -> Header:
     return Header.of(message.header, message.segment("EVN").part(1))
 
 
+_WANTS: Final = {wants.value: wants for wants in Wants}
+
+
 def _wants(text: str) -> Wants | None:
-    try:
-        return Wants(text.upper())
-    except ValueError:
-        return None
+    return _WANTS.get(text.upper())

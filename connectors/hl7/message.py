@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Self
+from functools import cached_property
+from typing import Final, NamedTuple, Self
 
 from connectors.hl7.charset import decode
 from connectors.hl7.delimiters import MSH, Delimiters, Unreadable
@@ -17,29 +18,33 @@ MOST_SEGMENTS: Final = 5_000
 _BEGINNING: Final = " \t\r\n\ufeff\0"
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """One repetition of a field."""
 
     raw: str
+    components: list[str]
     delimiters: Delimiters
     codec: str
 
+    @classmethod
+    def of(cls, raw: str, delimiters: Delimiters, codec: str) -> Self:
+        return cls(raw, raw.split(delimiters.component) if delimiters.component else [raw], delimiters, codec)
+
     def part(self, component: int = 1, sub: int = 1) -> str:
         """A component's subcomponent, both counted from 1, unescaped; empty if it is absent or null."""
-        return _part(self.raw, component, sub, self.delimiters, self.codec)
+        text = self.components[component - 1] if component <= len(self.components) else ""
+        return _meant(text, sub, self.delimiters, self.codec) if text else ""
 
     def parts(self) -> list[str]:
         """The first subcomponent of every component."""
-        return [self.part(place) for place in range(1, self.raw.count(self.delimiters.component) + 2)]
+        return [self.part(place) for place in range(1, len(self.components) + 1)]
 
     @property
     def is_null(self) -> bool:
         return self.raw == NULL
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """`fields[3]` is its third field, as it was written; `fields[0]` is its name."""
 
     name: str
@@ -53,29 +58,37 @@ class Segment:
     def values(self, field: int) -> list[Value]:
         """The repetitions of a field that hold anything, the null among them."""
         raw = self.raw(field)
+        if not raw:  # as most fields are
+            return []
         mark = self.delimiters.repetition
-        return [Value(one, self.delimiters, self.codec) for one in (raw.split(mark) if mark else [raw]) if one]
+        return [Value.of(one, self.delimiters, self.codec) for one in (raw.split(mark) if mark else [raw]) if one]
 
     def first(self, field: int) -> Value:
         """The first repetition of a field that holds anything; an empty one if none does."""
-        return next(iter(self.values(field)), Value("", self.delimiters, self.codec))
+        values = self.values(field)
+        return values[0] if values else Value.of("", self.delimiters, self.codec)
 
     def part(self, field: int, component: int = 1, sub: int = 1) -> str:
         """A component of a field's first repetition that holds anything."""
-        raw = self.raw(field)
+        raw = self.fields[field] if field < len(self.fields) else ""
         if not raw:
             return ""
         mark = self.delimiters.repetition
         if mark and mark in raw:
             raw = next(filter(None, raw.split(mark)), "")
-        return _part(raw, component, sub, self.delimiters, self.codec)
+        text = _nth(raw, self.delimiters.component, component)
+        return _meant(text, sub, self.delimiters, self.codec) if text else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One message. The first of its segments is MSH."""
 
     segments: tuple[Segment, ...]
+
+    @cached_property
+    def _firsts(self) -> dict[str, Segment]:
+        return {segment.name: segment for segment in reversed(self.segments)}
 
     @property
     def header(self) -> Segment:
@@ -83,7 +96,7 @@ class Message:
 
     def segment(self, name: str) -> Segment:
         """The first of this name; an empty one if there is none."""
-        return next(self.all(name), Segment(name, (), self.header.delimiters, self.header.codec))
+        return self._firsts.get(name) or Segment(name, (), self.header.delimiters, self.header.codec)
 
     def all(self, name: str) -> Iterator[Segment]:
         return (segment for segment in self.segments if segment.name == name)
@@ -106,7 +119,7 @@ def parse(data: bytes) -> Message:
     if len(lines) > MOST_SEGMENTS:
         raise Unreadable(f"A message has at most {MOST_SEGMENTS} segments.")
     segments = tuple(_segment(line, delimiters, codec) for line in lines)
-    if any(segment.name == MSH for segment in segments[1:]):
+    if [segment.name for segment in segments].count(MSH) > 1:
         raise Unreadable("There are two messages in one frame: send each in a frame of its own.")
     return Message(segments)
 
@@ -145,15 +158,19 @@ def _segment(line: str, delimiters: Delimiters, codec: str) -> Segment:
     return Segment(fields[0], tuple(fields), delimiters, codec)
 
 
-def _part(raw: str, component: int, sub: int, delimiters: Delimiters, codec: str) -> str:
-    text = _nth(_nth(raw, delimiters.component, component), delimiters.subcomponent, sub)
-    return "" if not text or text == NULL else unescape(text, delimiters, codec)
+def _meant(text: str, sub: int, delimiters: Delimiters, codec: str) -> str:
+    """Of a component as it was written, a subcomponent as it was meant."""
+    if sub > 1 or delimiters.subcomponent in text:
+        text = _nth(text, delimiters.subcomponent, sub)
+    if text == NULL:
+        return ""
+    if text.isalnum():  # as most are: there is nothing in it to be undone
+        return text
+    return unescape(text, delimiters, codec)
 
 
 def _nth(text: str, mark: str, place: int) -> str:
-    if not mark:
+    if not mark or mark not in text:
         return text if place == 1 else ""
-    if place == 1:
-        return text.partition(mark)[0]
     parts = text.split(mark, place)
     return parts[place - 1] if len(parts) >= place else ""

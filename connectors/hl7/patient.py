@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from connectors.hl7.message import Message, Segment, Value
 from connectors.hl7.times import birth_date
+from connectors.visits.shapes import Patient, is_made_up, names_somebody
 from schemas.identifiers import nhs_number
 
 LONGEST_NAME: Final = 200
@@ -40,19 +41,6 @@ _SEXES: Final = {
 """PID-8: the NHS data dictionary's digits, HL7 table 0001, and words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
-    """`person` is the contract's, or None if it names nobody; `identifiers` are the sender's own numbers for them, as
-    (number, who gave it). `made_up`: a test patient, by a name that begins with ZZZ."""
-
-    person: dict[str, Any] | None
-    identifiers: tuple[tuple[str, str], ...]
-    sensitive: bool
-    deceased: bool
-    made_up: bool
-    notes: tuple[str, ...]
-
-
 def read_patient(message: Message) -> Patient:
     """The patient of a message with one PID. Nothing in it is an error: what cannot be read is left out."""
     pid = message.segment("PID")
@@ -61,24 +49,30 @@ def read_patient(message: Message) -> Patient:
     states = {value.part(1).upper() for value in pid.values(32)}
     doubtful = _says_yes(pid.part(31)) or "AL" in states
     names = _names(pid)
+    numbers = [*pid.values(3), *pid.values(2)]
     fields: dict[str, Any] = {
         **names,
         "date_of_birth": None if "UD" in states else _born(pid),
         "date_of_birth_is": "estimated" if "ED" in states else None,
         "sex": _SEXES.get(pid.part(8).upper()),
         **({} if sensitive or "UA" in states else _address(pid)),
-        "nhs_number": _nhs_number(pid),
-        "identity_reliable": False if doubtful or (pid.values(5) and "family_name" not in names) else None,
+        "nhs_number": _nhs_number(numbers, pid.part(19)),
+        "identity_reliable": False if doubtful or ("family_name" not in names and pid.values(5)) else None,
     }
     person = {name: value for name, value in fields.items() if value not in (None, "", ())}
-    named = bool(person.get("nhs_number") or (person.get("family_name") and person.get("date_of_birth")))
     notes = [
         *([f"{whose_flag}: the record is sensitive, so no address is carried"] if sensitive else []),
         *(["PID-29 or PID-30: deceased, so nobody is paged and a person decides"] if deceased else []),
         *(["PID-31 or PID-32: the identity is unreliable"] if doubtful else []),
     ]
-    made_up = str(person.get("family_name", "")).upper().startswith("ZZZ")
-    return Patient(person if named else None, tuple(_identifiers(pid)), sensitive, deceased, made_up, tuple(notes))
+    return Patient(
+        person if names_somebody(person) else None,
+        tuple(identifiers_of((*numbers, *pid.values(4)))),
+        sensitive,
+        deceased,
+        is_made_up(person),
+        tuple(notes),
+    )
 
 
 def identifiers_of(values: Iterable[Value]) -> Iterator[tuple[str, str]]:
@@ -88,18 +82,14 @@ def identifiers_of(values: Iterable[Value]) -> Iterator[tuple[str, str]]:
             yield number[:LONGEST_NAME], value.part(4).upper()[:LONGEST_NAME]
 
 
-def _identifiers(pid: Segment) -> Iterator[tuple[str, str]]:
-    for field in (3, 2, 4):
-        yield from identifiers_of(pid.values(field))
-
-
 def _sensitive(message: Message) -> tuple[bool, str]:
     """PV1-16 (the PDS S-flag), PD1-12 (protection), ZU8 (the location is hidden), ARV (access is restricted)."""
     if message.segment("PV1").part(16).upper() not in _NO:
         return True, "PV1-16"
     if message.segment("PD1").part(12).upper() not in _NO:
         return True, "PD1-12"
-    if any(value in ("1", "2") for value in (message.segment("ZU8").part(place) for place in (1, 2))):
+    hidden = message.segment("ZU8")
+    if hidden.part(1) in ("1", "2") or hidden.part(2) in ("1", "2"):
         return True, "ZU8"
     if any(segment.part(3) and segment.part(2).upper() not in ("D", "X") for segment in message.all("ARV")):
         return True, "ARV"
@@ -113,7 +103,7 @@ def _names(pid: Segment) -> dict[str, Any]:
     if usual is None:
         return {}
     family, given = _name(usual.part(1)), _name(usual.part(2))
-    others = [_name(part) for part in re.split(r"\s+", usual.part(3)) if part]
+    others = [_name(part) for part in usual.part(3).split()]
     formers = []
     for value in (*values, *pid.values(9)):
         if value is usual:
@@ -159,24 +149,26 @@ def _address(pid: Segment) -> dict[str, Any]:
     return {"postcode": chosen.part(5)[:20], "address_line": line[:LONGEST_NAME].strip()}
 
 
-def _nhs_number(pid: Segment) -> str | None:
+def _nhs_number(numbers: Iterable[Value], other: str) -> str | None:
     """The first that can be used, or the first that was given: one with a slip is still worth comparing.
 
     In PID-3 or PID-2 where it is said to be one; in PID-19 (Homerton), which says nothing, if it can be one.
     """
-    given = [text for field in (3, 2) for value in pid.values(field) if _is_nhs(value) and (text := value.part(1))]
-    usable = next((text for text in (*given, pid.part(19)) if text and nhs_number(text).usable), None)
+    given = [text for value in numbers if _is_nhs(value) and (text := value.part(1))]
+    usable = next((text for text in (*given, other) if text and nhs_number(text).usable), None)
     return usable or (given[0][:64] if given else None)
 
 
 def _is_nhs(value: Value) -> bool:
-    authority = {_plain(value.part(4)), value.part(4, 2), _plain(value.part(4, 2))}
+    own = value.part(4, 2)
+    authority = {_plain(value.part(4)[:LONGEST_NAME]), own, _plain(own[:LONGEST_NAME])}
     if authority & _SCOTTISH:
         return False
-    kind = _plain(value.part(5))
+    kind = _plain(value.part(5)[:LONGEST_NAME])
     return kind in _NHS or (not kind and bool(authority & _NHS))
 
 
+@lru_cache(maxsize=256)  # the names of a few authorities, again and again
 def _plain(text: str) -> str:
     return re.sub(r"[^A-Z0-9.]", "", text.upper())
 

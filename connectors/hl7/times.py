@@ -10,6 +10,9 @@ from schemas.london import LONDON
 SOON: Final = timedelta(minutes=5)
 """By how much a sender's clock may be ahead of ours before a time is taken for one that is still to come."""
 
+LONGEST: Final = 64
+"""Characters: what is longer is no time, and is not remembered for one."""
+
 _WRITTEN: Final = re.compile(
     r"(\d{4})-?(\d\d)(?:-?(\d\d)(?:[T ]?(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,]\d{1,9})?)?)?)?)?\s*(Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
@@ -23,7 +26,7 @@ def instant(text: str, *, now: datetime) -> datetime | None:
     pass, unless that is still to come at `now` (when we have it): a window must not be cut short by an hour. The hour that
     is left out in March is read as if the clocks had not changed yet.
     """
-    passes = _passes(text)
+    passes = _passes(text) if len(text) <= LONGEST else None
     if passes is None:
         return None
     earlier, later = passes

@@ -1,27 +1,8 @@
 """What each ADT event means to us: the trigger table of the domain page, section 2.1."""
 
-from enum import StrEnum
 from typing import Final
 
-
-class Trigger(StrEnum):
-    """What is done with a message. What is not in the table is answered AA, counted, and leads to nothing."""
-
-    ARRIVAL = "arrival"
-    """Registered or admitted: a candidate for a moment; more of the same moment, if the visit has been told already."""
-    MOVE = "move"
-    """Transferred, or of another class: the worker must find the child."""
-    UPDATE = "update"
-    """Perhaps it is known only now who it is."""
-    DEPARTURE = "departure"
-    CANCELLED_ARRIVAL = "cancelled-arrival"
-    CANCELLED_MOVE = "cancelled-move"
-    CANCELLED_DEPARTURE = "cancelled-departure"
-    MERGE = "merge"
-    """Two records were one patient, or a patient has another number."""
-    RENUMBERED = "renumbered"
-    """A visit has another number, or belongs to another patient."""
-
+from connectors.visits.steps import Trigger
 
 TRIGGERS: Final = {
     "A01": Trigger.ARRIVAL,
@@ -46,3 +27,4 @@ TRIGGERS: Final = {
     "A47": Trigger.MERGE,
     "A50": Trigger.RENUMBERED,
 }
+"""What is not in the table is answered AA, counted, and leads to nothing."""

@@ -1,37 +1,16 @@
 """Where and since when: PV1, PV2 and EVN of a message."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from connectors.hl7.header import Header
 from connectors.hl7.message import Message
 from connectors.hl7.times import instant
+from connectors.visits.shapes import Visit
 
 LONGEST: Final = 100
 LONGEST_NAME: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One visit as one message tells it. `number` is the sender's own, and empty if the message gives none.
-
-    `admission_methods` are the code and the words of PV1-4. Times are UTC; `recorded_at` is when the sender wrote it down,
-    which is what decides the order of messages about one visit.
-    """
-
-    number: str
-    patient_class: str
-    ward: str
-    facility: str
-    admission_methods: tuple[str, ...]
-    treatment_function: str
-    arrival_mode: str
-    arrived_at: datetime
-    happened_at: datetime
-    recorded_at: datetime
-    left_at: datetime | None
 
 
 def read_visit(message: Message, header: Header, *, now: datetime) -> Visit:

@@ -21,6 +21,12 @@ from store.senders import Sender
 
 REFRESH_SECONDS: Final = 1
 
+MOST_FOUND: Final = 1_000
+"""Answers to "whose is this?" that are remembered until the table is read again."""
+
+LONGEST: Final = 200
+"""Characters of MSH-3 and MSH-4 together for which one is."""
+
 Entry = tuple[Sender, Agency]
 
 
@@ -69,6 +75,7 @@ class Senders:
         self._entries: list[Entry] | None = None
         self._agencies: dict[str, Agency] = {}
         self._networks: dict[str, tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]] = {}
+        self._found: dict[tuple[str, str, Peer], Entry] = {}
 
     @property
     def ready(self) -> bool:
@@ -79,6 +86,7 @@ class Senders:
         """From now on these are the ones in force, and these the agencies that may send."""
         self._entries = list(entries)
         self._agencies = {agency.name.casefold(): agency for agency in allowed}
+        self._found.clear()
         self._networks = {
             sender.sender: tuple(ipaddress.ip_network(each) for each in sender.addresses) for sender, _ in self._entries
         }
@@ -89,6 +97,16 @@ class Senders:
 
     def find(self, application: str, facility: str, peer: Peer) -> Entry | None:
         """Whose message it is. Of several that fit, the one that says most about MSH-3 and MSH-4."""
+        asked = application, facility, peer
+        if asked in self._found:
+            return self._found[asked]
+        found = self._look(*asked)
+        # A stranger is not remembered: there is no end to what one may call himself.
+        if found is not None and len(self._found) < MOST_FOUND and len(application) + len(facility) <= LONGEST:
+            self._found[asked] = found
+        return found
+
+    def _look(self, application: str, facility: str, peer: Peer) -> Entry | None:
         fitting = [
             (sender, agency)
             for sender, agency in self._entries or ()

@@ -13,14 +13,14 @@ from connectors.hl7.acknowledgements import Answer, Condition, Fault, Verdict, a
 from connectors.hl7.delimiters import Unreadable
 from connectors.hl7.header import VERSIONS, Header, read_header
 from connectors.hl7.message import Message, header_of, parse
-from connectors.hl7.reading import Nothing, Reading
 from connectors.hl7.seen import Before, Seen
 from connectors.hl7.translate import translate
-from connectors.hl7.visits import Visits
 from connectors.mllp.framing import LARGEST, Frame
 from connectors.mllp.known import Entry, Peer, Senders
 from connectors.problems import Reason, Refused
 from connectors.publish import NotPublished
+from connectors.visits.known import Visits
+from connectors.visits.reading import Nothing, Reading
 from schemas.envelope import Envelope
 from schemas.envelope import Mode as EventMode
 from schemas.logs import logger
@@ -130,7 +130,7 @@ class Listener:
         reading = translate(
             message, header, sender, source, visits=self.visits, sealer=self.door.sealer, now=received_at
         )
-        envelopes = self._envelopes(reading, sender, agency, source, received_at)
+        envelopes = self._envelopes(reading, header, sender, agency, source, received_at)
         await self._keep(envelopes, agency)
         for known in reading.visits:
             self.visits.keep(known)
@@ -166,10 +166,10 @@ class Listener:
         return found
 
     def _envelopes(
-        self, reading: Reading, sender: Sender, agency: Agency, source: str, received_at: datetime
+        self, reading: Reading, header: Header, sender: Sender, agency: Agency, source: str, received_at: datetime
     ) -> list[Envelope]:
         """The events through the same checks as at every other door. Raises _Refused."""
-        mode = MODES[reading.header.processing]
+        mode = MODES[header.processing]
         told = [
             Told(
                 "",
@@ -178,7 +178,7 @@ class Listener:
                     "id": said.id,
                     "source": source,
                     "type": said.type,
-                    "time": said.time.isoformat(),
+                    "time": said.time,
                     "authority": sender.authority or None,
                     "mode": mode,
                 },

@@ -209,8 +209,9 @@ class _Connection:
         self._began = None
         self._welcome = True
         self._writer.write(framed(answer.encoded()))
-        async with asyncio.timeout(self._limits.unread):
-            await self._writer.drain()
+        if self._writer.transport.get_write_buffer_size():  # nearly never: the system takes an answer at once
+            async with asyncio.timeout(self._limits.unread):
+                await self._writer.drain()
         await asyncio.sleep(0)  # a chunk may hold a thousand frames: others have their turn between two
 
 

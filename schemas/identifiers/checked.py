@@ -53,6 +53,8 @@ def tidy(text: str) -> str | Problem:
     if len(text) > LONGEST:
         return Problem.LENGTH
 
+    if text.isascii() and text.isalnum():  # as nearly all are
+        return text.upper()
     text = _IGNORED.sub("", text)
     if not text:
         return Problem.EMPTY

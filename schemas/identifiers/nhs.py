@@ -1,6 +1,7 @@
 """The NHS number: ten digits, the last of them a check, mod 11 (NHS Data Dictionary, NHS NUMBER)."""
 
 import re
+from operator import mul
 from typing import Final
 
 from nhs_number.constants import REGION_SYNTHETIC
@@ -42,5 +43,5 @@ def is_synthetic_nhs_number(text: str) -> bool:
 
 def _check_digit(nine: str) -> int:
     """0 to 10; 10 is no digit, so no number with it is valid."""
-    total = sum(int(digit) * weight for digit, weight in zip(nine, range(10, 1, -1), strict=True))
+    total: int = sum(map(mul, map(int, nine), range(10, 1, -1)))
     return (11 - total % 11) % 11

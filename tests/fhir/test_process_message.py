@@ -259,12 +259,143 @@ async def test_a_patient_is_read_as_uk_core_has_it(name: str) -> None:
 async def test_a_restricted_record_is_sensitive_and_a_death_is_said() -> None:
     gateway = hospital()
 
-    await post(gateway, message(patient={"meta": {"security": [{"code": "R"}]}}))
-    await post(gateway, message(patient={"deceasedDateTime": SENT}))
-    await post(gateway, message(patient={"deceasedBoolean": False}))
+    said_of: tuple[dict[str, Any], ...] = (
+        {"meta": {"security": [{"code": "R"}]}},
+        {"deceasedDateTime": SENT},
+        {"deceasedBoolean": False},
+    )
+    for number, patient in enumerate(said_of):
+        await post(gateway, message(patient=patient, encounter={"identifier": [{"value": f"AE-{number}"}]}))
 
     said = [(one.event.model_dump()["sensitive"], one.event.model_dump()["deceased"]) for one in gateway.shelf.kept]
     assert said == [(True, False), (False, True), (False, False)]
+
+
+def labelled(code: str) -> dict[str, Any]:
+    return {"meta": {"security": [{"code": code}]}}
+
+
+def flag(**changes: Any) -> tuple[dict[str, Any], ...]:
+    return ({"resourceType": "Flag", "status": "active", "subject": {"reference": "Patient/p1"}, **changes},)
+
+
+def courtesy(code: str) -> dict[str, Any]:
+    return {"hospitalization": {"specialCourtesy": [{"coding": [{"code": code}]}]}}
+
+
+SENSITIVE: dict[str, tuple[dict[str, Any], bool]] = {
+    "a very restricted patient": ({"patient": labelled("V")}, True),
+    "a redacted patient": ({"patient": labelled("REDACTED")}, True),
+    "a restricted visit": ({"encounter": labelled("R")}, True),
+    "a visit whose place is to be hidden": ({"encounter": labelled("LOCIS")}, True),
+    "domestic violence": ({"encounter": labelled("SDV")}, True),
+    "a restricted message": ({"header": labelled("R")}, True),
+    "a restricted Bundle": (labelled("R"), True),
+    "PV1-16, as converters leave it": ({"encounter": courtesy("VIP")}, True),
+    "a flag that is restricted": ({"more": flag(**labelled("R"))}, True),
+    "a flag that says so": ({"more": flag(code={"coding": [{"code": "R"}]})}, True),
+    "a flag that says of nobody whose it is": ({"more": flag(subject={}, **labelled("R"))}, True),
+    "a flag that cannot be read": ({"more": flag(code=["R"])}, True),
+    "a flag that has ended": ({"more": flag(status="inactive", **labelled("R"))}, False),
+    "another's flag": (
+        {
+            "more": (
+                *flag(subject={"reference": "Patient/p2"}, **labelled("R")),
+                {**PATIENT, "id": "p2", "gender": "other"},
+            )
+        },
+        False,
+    ),
+    "a flag of an allergy": ({"more": flag(code={"text": "peanuts"})}, False),
+    "an ordinary visit": ({"encounter": {**labelled("N"), **courtesy("NRM")}}, False),
+}
+
+
+@pytest.mark.parametrize("name", SENSITIVE)
+async def test_whatever_says_that_they_are_sensitive_their_address_is_not_carried(name: str) -> None:
+    gateway = hospital()
+    how, sensitive = SENSITIVE[name]
+
+    answer = await post(gateway, message(**how))
+
+    assert answer.status_code == 202, answer.text
+    event = gateway.shelf.kept[0].event.model_dump()
+    assert event["sensitive"] == sensitive
+    assert (event["person"]["postcode"], event["person"]["address_line"]) == (
+        (None, None) if sensitive else ("N1 9GU", "1 Made-up Street, Holloway")
+    )
+
+
+async def test_somebody_whom_nobody_can_name_yet_is_told_of_once_they_can() -> None:
+    gateway = hospital()
+    unknown = {"name": [{"text": "Unknown male"}], "identifier": None, "birthDate": None}
+
+    answer = await post(gateway, message(patient=unknown))
+    before = list(gateway.shelf.kept)
+    await post(gateway, message(timestamp=LATER))
+
+    assert "nobody to look for" in issues(answer, 202)[0]["diagnostics"]
+    assert (
+        gateway.metric("nightlight_messages_noted_total", feed="whittington", door="fhir", reason="nobody-named") == 1
+    )
+    assert before == []
+    [arrival] = gateway.shelf.kept
+    assert arrival.id == arrival_id(gateway.sealer, "RKE01", "AE-77")
+
+
+async def test_what_kafka_did_not_get_is_not_remembered_either() -> None:
+    gateway = hospital()
+    await post(gateway, message())
+    gateway.shelf.away = True
+    await post(gateway, message(encounter={"status": "cancelled"}, timestamp="2026-11-21T03:00:00+00:00"))
+    gateway.shelf.away = False
+
+    await post(gateway, message(timestamp=LATER))
+
+    assert len({one.id for one in gateway.shelf.kept}) == 1
+
+
+async def test_an_encounter_that_was_cancelled_and_is_true_after_all_is_an_arrival_of_its_own() -> None:
+    gateway = hospital()
+
+    await post(gateway, message())
+    await post(gateway, message(encounter={"status": "cancelled"}, timestamp="2026-11-21T03:00:00+00:00"))
+    await post(gateway, message(timestamp=LATER))
+
+    first, _, again = gateway.shelf.kept
+    assert (first.type, again.type) == ("nightlight.admission.v1", "nightlight.admission.v1")
+    assert first.id != again.id
+
+
+async def test_a_plan_that_is_cancelled_and_a_record_of_a_plan_take_nobody_back() -> None:
+    gateway = hospital()
+    await post(gateway, message())
+
+    plan = await post(gateway, message(encounter={"status": "cancelled"}, header={"eventCoding": {"code": "A27"}}))
+    await post(gateway, message(encounter={"status": "planned"}, header={"eventCoding": {"code": "A31"}}))
+
+    assert "Nothing to take" in issues(plan, 202)[0]["diagnostics"]
+    assert {one.type for one in gateway.shelf.kept} == {"nightlight.admission.v1"}
+
+
+async def test_the_time_of_an_encounter_orders_messages_whose_bundle_says_none() -> None:
+    gateway = hospital()
+    times = {"a": "2026-11-21T02:10:00Z", "b": "2026-11-21T03:00:00Z"}
+    other = {"name": [{"family": "Tallow", "given": ["Zeb"]}]}
+
+    await post(gateway, message(encounter={"meta": {"lastUpdated": times["b"]}}, timestamp=None))
+    await post(gateway, message(encounter={"meta": {"lastUpdated": times["a"]}}, patient=other, timestamp=None))
+
+    assert {one.type for one in gateway.shelf.kept} == {"nightlight.admission.v1"}
+
+
+async def test_an_agency_that_may_tell_of_no_arrival_is_not_remembered() -> None:
+    gateway = Gateway()
+
+    answer = await post(gateway, message(patient={"identifier": None, "name": None}), key=SCHOOL_KEY)
+
+    assert answer.status_code == 202
+    assert len(gateway.visits) == 0
 
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -365,7 +496,6 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         message(encounter={"subject": {"reference": f"Patient/{MARKER}"}}),
         "Bundle.entry[1].resource.subject",
     ),
-    "nobody": (message(patient={"name": None, "identifier": None}), "Bundle.entry[2].resource"),
     "a birthday the English way": (
         message(patient={"birthDate": f"14/03/2010{MARKER}"}),
         "Bundle.entry[2].resource.birthDate",

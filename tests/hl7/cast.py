@@ -13,12 +13,12 @@ from connectors.door import Door
 from connectors.doorkeeper import Doorkeeper
 from connectors.hl7.header import read_header
 from connectors.hl7.message import parse
-from connectors.hl7.reading import Reading
 from connectors.hl7.translate import translate
-from connectors.hl7.visits import Visits
 from connectors.mllp.framing import Frame
 from connectors.mllp.known import Peer, Senders
 from connectors.mllp.listener import Listener
+from connectors.visits.known import Visits
+from connectors.visits.reading import Reading
 from schemas.metrics import Metrics
 from schemas.sealing import Keyring
 from schemas.settings import Mode

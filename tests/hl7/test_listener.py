@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from connectors.hl7.seen import Seen
-from connectors.hl7.visits import Visits
 from connectors.mllp.framing import Frame
 from connectors.mllp.gathering import Together
 from connectors.mllp.known import Peer
 from connectors.publish import NotPublished
+from connectors.visits.known import Visits
 from schemas import logs
 from schemas.envelope import Envelope
 from schemas.envelope import Mode as EventMode

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from connectors.hl7.message import parse
-from connectors.hl7.patient import Patient, read_patient
+from connectors.hl7.patient import read_patient
+from connectors.visits.shapes import Patient
 from schemas.person import Person
 from tests.hl7.cast import NOBODY, message
 

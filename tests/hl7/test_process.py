@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from connectors.hl7.visits import Known, Visits
 from connectors.mllp.framing import framed
 from connectors.mllp.known import Peer, Senders
-from connectors.mllp.memory import Memory
+from connectors.visits.known import Known, Visits
+from connectors.visits.memory import MOST_AT_ONCE, Memory
 from schemas.base import utc_now
 from schemas.sealing import Keyring
 from store import agencies
@@ -108,6 +108,40 @@ async def test_what_is_known_of_visits_outlives_the_process_and_says_nothing_in_
         rows = (await connection.exec_driver_sql("SELECT visit, state FROM hl7_visits")).all()
     assert "V77" not in rows[0].visit
     assert b"V77" not in bytes(rows[0].state)
+    await engine.dispose()
+
+
+async def test_a_process_reads_what_another_wrote_and_not_what_it_wrote_itself(database_url: str) -> None:
+    engine, sealer = connect(database_url), Keyring.make()
+    mine, theirs = Visits(), Visits()
+    first, second = Memory(mine, engine, sealer, lambda: NOW), Memory(theirs, engine, sealer, lambda: NOW)
+    mine.keep(Known("R1H12", "V77", ("k",), NOW, told=("e-1",)))
+    await first.write()
+    await second.read()
+    mine.forget(NOW + timedelta(days=1))
+
+    await first.read()
+    own = mine.find("k")
+    theirs.keep(Known("R1H12", "V77", ("k",), NOW + timedelta(seconds=1), told=("e-2",)))
+    await second.write()
+    await first.read()
+
+    assert own is None
+    assert (known := mine.find("k")) is not None
+    assert set(known.told) == {"e-1", "e-2"}
+    await engine.dispose()
+
+
+async def test_however_many_visits_are_new_all_are_written_at_once(database_url: str) -> None:
+    engine, sealer, visits = connect(database_url), Keyring.make(), Visits()
+    for number in range(2 * MOST_AT_ONCE + 1):
+        visits.keep(Known("R1H12", f"V{number}", (f"k{number}",), NOW))
+
+    await Memory(visits, engine, sealer, lambda: NOW).write()
+
+    async with engine.connect() as connection:
+        rows = (await connection.exec_driver_sql("SELECT count(*) FROM hl7_visits")).scalar_one()
+    assert (rows, visits.unwritten) == (2 * MOST_AT_ONCE + 1, {})
     await engine.dispose()
 
 

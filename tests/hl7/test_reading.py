@@ -170,7 +170,19 @@ def test_the_hour_that_comes_twice_is_the_first_while_the_second_is_still_to_com
 
 
 @pytest.mark.parametrize(
-    "written", ["", "2026", "202611", "20261121", "20261341", "20261121256000", "yesterday", "1" * 500, '""']
+    "written",
+    [
+        "",
+        "2026",
+        "202611",
+        "20261121",
+        "20261341",
+        "20261121256000",
+        "yesterday",
+        "1" * 500,
+        f"20261121{' ' * 500}",
+        '""',
+    ],
 )
 def test_what_does_not_say_the_hour_is_no_instant(written: str) -> None:
     assert instant(written, now=NOW) is None

@@ -7,9 +7,10 @@ import pytest
 
 from connectors.hl7.header import read_header
 from connectors.hl7.message import parse
-from connectors.hl7.senders import arrival
-from connectors.hl7.visit import Visit, read_visit
+from connectors.hl7.visit import read_visit
 from connectors.mllp.known import Peer, Senders
+from connectors.visits.rule import arrival
+from connectors.visits.shapes import Visit
 from schemas.settings import Mode
 from store.csvs import BadFile
 from store.senders import Sender, read
@@ -155,3 +156,18 @@ def test_an_agency_that_was_revoked_is_gone_from_the_table() -> None:
     senders.know([])
 
     assert found(senders, "PAS", "R1H12", Peer("127.0.0.1")) is None
+
+
+def test_who_was_found_before_is_looked_for_anew_when_the_table_has_changed() -> None:
+    senders = table(ROYAL)
+    here = Peer("127.0.0.1")
+    before = [
+        found(senders, "PAS", "R1H12", here),
+        found(senders, "PAS", "R1H12", here),
+        found(senders, "X", "Y", here),
+    ]
+
+    senders.know([(replace(ROYAL, application="X", facility="Y"), BARTS)])
+
+    assert before == ["royal", "royal", None]
+    assert [found(senders, "PAS", "R1H12", here), found(senders, "X", "Y", here)] == [None, "royal"]

@@ -1,12 +1,13 @@
 """The trigger table of the domain page: what each message of a visit comes to, in order and out of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from connectors import attendances
-from connectors.hl7.visits import Known, Visits, read, written
+from connectors.visits.known import Known, Visits, read, written
 from tests.hl7.cast import NOBODY, NOW, PID, Hospital, message
 
 OTHER = (
@@ -169,6 +170,17 @@ def test_a_duplicate_a01_and_then_a13_ends_where_it_should(royal: Hospital) -> N
     assert gone.id != left.id
 
 
+def test_who_it_is_by_a_message_that_says_that_they_are_there_after_all_is_told_by_the_next(royal: Hospital) -> None:
+    royal.sends(message("A04"))
+    royal.sends(message("A03", control_id="C2", at="20261121040000"))
+    royal.sends(message("A13", control_id="C3", pid=OTHER, at="20261121040500"))
+
+    assert royal.says(message("A08", control_id="C4", pid=OTHER, at="20261121041000")) == [
+        "admission",
+        "identity-changed",
+    ]
+
+
 def test_a_discharge_that_was_cancelled_before_it_came_is_not_told(royal: Hospital) -> None:
     royal.sends(message("A04"))
     royal.sends(message("A13", control_id="C2", at="20261121040500"))
@@ -196,6 +208,15 @@ def test_a_merge_makes_the_visits_of_the_former_number_the_survivors(royal: Hosp
     assert [each.type for each in said] == ["nightlight.identity-changed.v1"]
     assert said[0].data["of"]["id"] == arrival.said[0].id
     assert said[0].data["person"]["nhs_number"] == "9990000042"
+
+
+def test_a_merge_of_a_sensitive_record_carries_no_address(royal: Hospital) -> None:
+    royal.sends(message("A04", pid=PID.replace("T100", "T9").replace("9990000018", "")))
+
+    said = royal.sends(message("A40", control_id="C2", visit="", more=["PD1||||||||||||Y", "MRG|T9^^^R1H^MR"])).said
+
+    assert [each.type for each in said] == ["nightlight.identity-changed.v1"]
+    assert not {"postcode", "address_line"} & said[0].data["person"].keys()
 
 
 def test_a_merge_that_says_who_somebody_unknown_is_tells_of_their_arrival(royal: Hospital) -> None:
@@ -300,6 +321,7 @@ def test_of_too_many_visits_the_longest_unheard_of_is_forgotten() -> None:
 
 def test_a_visit_comes_back_from_where_it_was_written_as_it_was() -> None:
     one = known(1, patients=frozenset({"p"}), cancelled=frozenset({NOW}), left_at=NOW, told=("a", "b"), ours=True)
+    one = replace(one, said_at=NOW, person="who", place="where", site_name="The Royal London")
 
     assert read(written(one)) == one
 

@@ -118,6 +118,7 @@ CREATE TABLE hl7_visits (
     state BYTEA NOT NULL,
     heard_at TIMESTAMP WITH TIME ZONE NOT NULL,
     written_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    writer TEXT NOT NULL,
     CONSTRAINT pk_hl7_visits PRIMARY KEY (visit)
 );
 

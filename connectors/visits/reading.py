@@ -5,8 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from connectors.hl7.header import Header
-from connectors.hl7.visits import Known
+from connectors.visits.known import Known
 
 
 class Nothing(StrEnum):
@@ -36,7 +35,6 @@ class Said:
 class Reading:
     """`visits` are kept once the events are in Kafka. `why` names fields and rules, and never a value of a person."""
 
-    header: Header
     said: tuple[Said, ...] = ()
     visits: tuple[Known, ...] = ()
     nothing: Nothing | None = None

@@ -1,45 +1,45 @@
-"""One message of a known sender, with what is known of the visit beside it, and the events that can be made of the two."""
+"""One message about a visit, with what is known of the visit beside it, and the events that can be made of the two."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from connectors import attendances
-from connectors.hl7.header import Header
-from connectors.hl7.message import Message
-from connectors.hl7.patient import Patient, read_patient
-from connectors.hl7.reading import Nothing, Reading, Said
-from connectors.hl7.senders import Arrival, arrival
-from connectors.hl7.visit import Visit
-from connectors.hl7.visits import Known, Visits
+from connectors.visits.known import Known, Visits
+from connectors.visits.reading import Nothing, Reading, Said
+from connectors.visits.rule import Arrival, arrival
+from connectors.visits.shapes import Merge, Patient, Visit
 from schemas.events import ChildAdmitted, EventCancelled, IdentityChanged
 from schemas.wire import Sealer
 from store.senders import Sender
 
+LONGEST_NAME: Final = 200
+
 
 @dataclass
 class Story:
-    """One message, what is known beside it, and the ids that follow from both."""
+    """One message, what is known beside it, and the ids that follow from both.
 
-    message: Message
-    header: Header
+    `site` is the hospital's ODS code, `source` the CloudEvents source, `now` when we have the message. `unnumbered` is what
+    tells a visit without a number from others, if its patient has none either.
+    """
+
     sender: Sender
     source: str
+    site: str
+    test: bool
+    patient: Patient
+    visit: Visit
     visits: Visits
     sealer: Sealer
     now: datetime
-    patient: Patient
-    visit: Visit
+    merges: tuple[Merge, ...] = ()
+    unnumbered: tuple[str, ...] = ()
     why: list[str] = field(default_factory=list)
-
-    @cached_property
-    def site(self) -> str:
-        """The ODS code: as registered, or else as the message says (ITK: the facility in MSH-4)."""
-        return self.sender.site or self.header.facility or self.sender.sender
 
     @cached_property
     def number(self) -> str:
@@ -47,12 +47,13 @@ class Story:
         if self.visit.number:
             return self.visit.number
         who = [number for number, _ in self.patient.identifiers[:1]]
-        parts = (*who, self.visit.arrived_at.isoformat()) if who else (self.header.control_id, *_contents(self.message))
+        parts = (*who, self.visit.arrived_at.isoformat()) if who else self.unnumbered
         return f"unnumbered-{self.sealer.mark('hl7/visit', self.sender.sender, *parts)[:24]}"
 
     @cached_property
     def known(self) -> Known | None:
-        return self.visits.find(self.key(self.number))
+        found = self.visits.find(self.key(self.number))
+        return found or (self.visits.find(self.key(self.visit.former)) if self.visit.former else None)
 
     def key(self, number: str) -> str:
         return "\n".join((self.scope, self.site, number))
@@ -60,7 +61,7 @@ class Story:
     @cached_property
     def scope(self) -> str:
         """Whose visits: a test never changes what is known of a real one."""
-        return f"{self.sender.agency}{'' if self.header.processing == 'P' else ' test'}"
+        return f"{self.sender.agency}{' test' if self.test else ''}"
 
     def patient_marks(self, identifiers: Iterable[tuple[str, str]]) -> frozenset[str]:
         """Each number with whoever gave it, and alone: a merge may name it without."""
@@ -84,17 +85,28 @@ class Story:
         """What the sender's rule says of the visit."""
         return arrival(self.sender, self.visit)
 
+    @cached_property
+    def is_late(self) -> bool:
+        """Whether something that was written down after this has been heard already: then that holds, of who and of where."""
+        at, known = self.visit.recorded_at, self.known
+        return known is not None and any(later and at < later for later in (known.said_at, known.left_at))
+
     def current(self) -> Known:
         """What is known of this visit, with what this message says of who and where."""
-        known = self.known or Known(self.site, self.number, (self.key(self.number),), self.now)
+        first = self.visit.former or self.number
+        known = self.known or Known(self.site, first, (self.key(first),), self.now)
         marks = self.patient_marks(self.patient.identifiers)
+        person = self.person_mark(self.patient)
+        place = self.place_mark if self.visit.ward else None
         return replace(
             known,
+            keys=tuple(dict.fromkeys((*known.keys, self.key(self.number)))),
             heard_at=self.now,
             patients=known.patients | marks,
             arrived_at=known.arrived_at or self.visit.arrived_at,
-            person=self.person_mark(self.patient) or known.person,
-            place=self.place_mark if self.visit.ward else known.place,
+            person=(known.person or person) if self.is_late else (person or known.person),
+            place=(known.place or place) if self.is_late else (place or known.place),
+            site_name=self.place_name or known.site_name,
             ours=known.ours or self.found.is_one,
         )
 
@@ -113,7 +125,7 @@ class Story:
         """The same attendance at another place: a fact more, by an id of its own."""
         of = self.arrival_id(known)
         mark = self.sealer.mark("hl7/moved", of, self.place_mark, self.visit.recorded_at.isoformat())
-        where = ", ".join(filter(None, (self.place_name, self.visit.ward)))[:200]
+        where = ", ".join(filter(None, (self.place_name, self.visit.ward)))[:LONGEST_NAME]
         data = {**self.arrival(known), "site_name": where}
         return Said(ChildAdmitted.type, f"moved-{mark[:32]}", self.visit.happened_at, data)
 
@@ -135,7 +147,7 @@ class Story:
             "person": self.patient.person,
             "attendance": known.attendance,
             "site": known.site,
-            "site_name": self.place_name or None,
+            "site_name": self.place_name or known.site_name,
             "arrived_at": (known.arrived_at or self.visit.arrived_at).isoformat(),
             "arrival_mode": self.visit.arrival_mode or None,
             "sensitive": self.patient.sensitive or None,
@@ -158,18 +170,7 @@ class Story:
         return found.is_one or before
 
     def nothing(self, why: Nothing, says: str, *visits: Known) -> Reading:
-        return Reading(self.header, visits=visits, nothing=why, why=tuple(dict.fromkeys((*self.why, says))))
+        return Reading(visits=visits, nothing=why, why=tuple(dict.fromkeys((*self.why, says))))
 
     def reading(self, said: Iterable[Said], *visits: Known) -> Reading:
-        return Reading(self.header, tuple(said), visits, why=tuple(dict.fromkeys((*self.why, *self.patient.notes))))
-
-
-def replace_patient(story: Story, group: Message) -> Story:
-    """The same story about the patient of one of its groups."""
-    return replace(story, message=group, patient=read_patient(group))
-
-
-def _contents(message: Message) -> Iterator[str]:
-    for segment in message.segments:
-        if segment.name in ("PID", "PV1"):
-            yield from segment.fields
+        return Reading(tuple(said), visits, why=tuple(dict.fromkeys((*self.why, *self.patient.notes))))

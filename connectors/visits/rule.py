@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.hl7.visit import Visit
+from connectors.visits.shapes import Visit
 from store.senders import Sender
 
 DEFAULT_CLASSES: Final = ("E",)

@@ -20,10 +20,10 @@ class Known:
     """One visit. Its times are when the sender wrote things down (`Visit.recorded_at`).
 
     `keys` are the numbers it goes by, each with whose it is, the first that of `attendance`; `patients` those of whom it is
-    of. `cancelled`
-    and `returned` are when it was cancelled, and when a discharge was: what was written down after the first belongs to the
-    visit told anew. `told` are the ids of events beside the arrival itself. `person` is a hash of who, `place` where. `ours`:
-    it was a visit to A&E when it was told of; others are known by a cancellation or a new number alone.
+    of. `cancelled` and `returned` are when it was cancelled, and when a discharge was: what was written down after the first
+    belongs to the visit told anew. `said_at` is when the newest word of who and where was. `told` are the ids of events
+    beside the arrival itself. `person` is a hash of who, `place` where. `ours`: it was a visit to A&E when it was told of;
+    others are known by a cancellation or a new number alone.
     """
 
     site: str
@@ -34,9 +34,11 @@ class Known:
     cancelled: frozenset[datetime] = frozenset()
     returned: frozenset[datetime] = frozenset()
     left_at: datetime | None = None
+    said_at: datetime | None = None
     arrived_at: datetime | None = None
     person: str | None = None
     place: str | None = None
+    site_name: str | None = None
     told: tuple[str, ...] = ()
     ours: bool = False
 
@@ -52,6 +54,18 @@ class Known:
     def has_left(self) -> bool:
         return self.left_at is not None
 
+    def lacks(self, other: Self) -> bool:
+        """Whether the other, of the same visit, holds something that would be in the two joined and is not in this one."""
+        tells = len(other.cancelled) >= len(self.cancelled) and len(self.told) < MOST_TOLD
+        pairs = (
+            (other.keys, self.keys),
+            (other.patients, self.patients),
+            (other.cancelled, self.cancelled),
+            (other.returned, self.returned),
+            (other.told if tells else (), self.told),
+        )
+        return any(set(theirs) - set(ours) for theirs, ours in pairs) or (other.ours and not self.ours)
+
     def joined(self, other: Self) -> Self:
         """This one with what another message said meanwhile."""
         taken_back = len(self.cancelled) > len(other.cancelled)
@@ -62,6 +76,7 @@ class Known:
             patients=self.patients | other.patients,
             cancelled=self.cancelled | other.cancelled,
             returned=self.returned | other.returned,
+            said_at=max(filter(None, (self.said_at, other.said_at)), default=None),
             told=told,
             ours=self.ours or other.ours,
         )
@@ -98,9 +113,17 @@ class Visits:
         self.unwritten[kept.keys[0]] = kept
 
     def learn(self, known: Known) -> None:
-        """What another process, or this one before its restart, has written down. Ours is newer where both know it."""
-        ours = self._by_first.get(self._first_of(known))
-        if ours is None or ours.heard_at < known.heard_at:
+        """What another process, or this one before its restart, has written down. The newer holds where both know it, with
+        what only the older one knows: the next message of a visit may come to another process than the last."""
+        ours = self.find(self._first_of(known))
+        if ours is None:
+            self._put(known)
+        elif ours.heard_at >= known.heard_at:
+            if ours.lacks(known):
+                self.keep(ours.joined(known))
+        elif known.lacks(ours) or ours.keys[0] in self.unwritten:
+            self.keep(known)
+        else:
             self._put(known)
 
     def forget(self, before: datetime) -> None:
@@ -149,9 +172,11 @@ def written(known: Known) -> dict[str, Any]:
         "cancelled": [at.isoformat() for at in sorted(known.cancelled)],
         "returned": [at.isoformat() for at in sorted(known.returned)],
         "left_at": known.left_at.isoformat() if known.left_at else None,
+        "said_at": known.said_at.isoformat() if known.said_at else None,
         "arrived_at": known.arrived_at.isoformat() if known.arrived_at else None,
         "person": known.person,
         "place": known.place,
+        "site_name": known.site_name,
         "told": known.told,
         "ours": known.ours,
     }
@@ -168,9 +193,11 @@ def read(state: dict[str, Any]) -> Known:
         cancelled=frozenset(_times(state["cancelled"])),
         returned=frozenset(_times(state["returned"])),
         left_at=datetime.fromisoformat(state["left_at"]) if state["left_at"] else None,
+        said_at=datetime.fromisoformat(state["said_at"]) if state["said_at"] else None,
         arrived_at=datetime.fromisoformat(state["arrived_at"]) if state["arrived_at"] else None,
         person=state["person"],
         place=state["place"],
+        site_name=state["site_name"],
         told=tuple(state["told"]),
         ours=state["ours"],
     )
