@@ -18,7 +18,8 @@ from benchmarks.judged import Judged, recall_at
 from benchmarks.population import Child, Event, Population, Rates, natural, register, stress
 from benchmarks.shares import wilson
 from schemas.child import WatchedChild
-from streams.matching import Matcher
+from streams.matching import Matcher, Question
+from streams.matching.offline import AT_ONCE
 
 __all__ = ["SCENES", "Scene", "figures", "figures_of", "recall_at", "run", "wilson"]
 
@@ -65,6 +66,9 @@ SCENES: Final = {
 USUAL: Final = ("borough", "region", "other-borough", "febrl4")
 """The scenes of `make bench`: some three minutes."""
 
+TOGETHER: Final = 5_000
+"""Events that are decided once more for the figures of many at once."""
+
 SHOWN: Final = frozenset(
     (
         "automatic precision",
@@ -98,13 +102,15 @@ def figures(options: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
 
 def figures_of(scene: Scene) -> Iterator[dict[str, Any]]:
     """Every figure of one scene. Seconds of an event are of this thread's processor time."""
-    seen, pressed, loaded = run(scene, Matcher())
+    matcher = Matcher()
+    seen, pressed, loaded = run(scene, matcher)
     for part in (
         judged.accuracy(seen),
         judged.by_door_and_group(seen),
         judged.stress([*seen, *pressed]),
         judged.calibration(seen),
         _speed(seen, scene, loaded),
+        _together(seen, matcher),
     ):
         for figure in part:
             yield {"scene": scene.name, **figure}
@@ -168,12 +174,30 @@ def _changed(scene: Scene, asked: argparse.Namespace) -> Scene:
     return replace(scene, rates=rates, **numbers)
 
 
+def _together(seen: Sequence[Judged], matcher: Matcher) -> Iterator[dict[str, Any]]:
+    """As a file of lines is answered, and as a worker asks of what came together."""
+    questions = [Question(one.event.person, one.event.door) for one in seen[:TOGETHER]]
+    for says, decide, at_once in (
+        ("of a file, the best five of each", matcher.decide_each, AT_ONCE),
+        ("in a worker, 30 at once", matcher.decide_all, 30),
+    ):
+        started = time.thread_time()
+        for first in range(0, len(questions), at_once):
+            decide(questions[first : first + at_once])
+        rate = len(questions) / (time.thread_time() - started)
+        yield {"figure": "events a second on one core", "kind": says, "value": round(rate)}
+
+
 def _speed(seen: list[Judged], scene: Scene, loaded: float) -> Iterator[dict[str, Any]]:
     taken = sorted(one.seconds for one in seen)
     middle, slow = taken[len(taken) // 2], taken[int(len(taken) * 0.99)]
     yield {"figure": "one event, p50 ms", "value": round(1000 * middle, 3), "listed": scene.listed}
     yield {"figure": "one event, p99 ms", "value": round(1000 * slow, 3), "listed": scene.listed}
-    yield {"figure": "events per second on one core", "value": round(len(taken) / sum(taken)), "listed": scene.listed}
+    yield {
+        "figure": "events a second on one core, one by one",
+        "value": round(len(taken) / sum(taken)),
+        "listed": scene.listed,
+    }
     yield {"figure": "seconds to build", "value": round(loaded, 2), "listed": scene.listed}
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     yield {"figure": "most memory, MB (with the made-up people)", "value": most}

@@ -51,7 +51,7 @@ def match(
 def read_lines(events: str) -> Iterator[Iterable[str]]:
     """The lines of a file, or of stdin as they come where it is `-`; ended by a line feed alone, so that one line in is one line out.
 
-    A byte that is no UTF-8 comes as a lone surrogate, and a line beyond LONGEST cut short: `answer` names both.
+    A byte that is no UTF-8 comes as a lone surrogate, and a line beyond LONGEST cut short: the answer names both.
     """
     from streams.matching.offline import LONGEST
 

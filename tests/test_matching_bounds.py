@@ -161,7 +161,8 @@ def test_a_batch_is_answered_as_each_by_itself_and_in_order() -> None:
     together = matcher.decide_all(questions)
 
     assert together == [matcher.decide_all([question])[0] for question in questions]
-    assert matcher.decide_all([]) == []
+    assert matcher.decide_each(questions) == [matcher.decide(each.person, door=each.door) for each in questions]
+    assert matcher.decide_all([]) == matcher.decide_each([]) == []
 
 
 @pytest.mark.parametrize("place", ["EH127TX", "N19GU", "W1A0AX", "N1", "ZZZ99ZZZ"])

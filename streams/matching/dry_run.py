@@ -3,13 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from streams.matching.listing import Complain, read
 from streams.matching.matcher import Matcher
 from streams.matching.model import Model
-from streams.matching.offline import answer
+from streams.matching.offline import AT_ONCE, answers
 
 
 def differences(
@@ -24,8 +25,7 @@ def differences(
     before.load(children)
     after.load(children)
     counts, lanes, unread = 0, Counter[str](), 0
-    for line in events:
-        then, now = answer(before, line), answer(after, line)
+    for then, now in _both(before, after, iter(events)):
         counts += 1
         unread += "error" in then
         if (then["lane"], then["child"]) != (now["lane"], now["child"]):
@@ -42,6 +42,11 @@ def differences(
         "changed": sum(lanes.values()),
         "changes": dict(lanes.most_common()),
     }
+
+
+def _both(before: Matcher, after: Matcher, lines: Iterator[str]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    while some := list(islice(lines, AT_ONCE)):
+        yield from zip(answers(before, some), answers(after, some), strict=True)
 
 
 def _decided(answered: dict[str, Any]) -> dict[str, Any]:

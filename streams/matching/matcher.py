@@ -132,6 +132,10 @@ class Matcher:
         """
         return self._decide([Question(person, door, sensitive)], near=0.0, without=without)[0]
 
+    def decide_each(self, questions: Sequence[Question]) -> list[Decision]:
+        """As `decide`, of each: many together take half as long."""
+        return self._decide(questions, near=0.0, without=())
+
     def decide_all(self, questions: Sequence[Question], *, without: Collection[str] = ()) -> list[Decision]:
         """The same lanes and children in the same order, at a fraction of the cost: where no child could come NEAR none is named."""
         return self._decide(questions, near=NEAR, without=without)

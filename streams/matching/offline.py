@@ -3,20 +3,24 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from schemas.moments import Lane
 from schemas.person import Person
 from streams.matching.listing import read
-from streams.matching.matcher import Matcher
+from streams.matching.matcher import Matcher, Question
 from streams.matching.model import Model
 
 LONGEST = 262_144
 """Characters of a line: as much as the gateway takes for an event (contract section 3)."""
+
+AT_ONCE = 64
+"""Lines of a file that are answered together. Who asks line by line is answered line by line."""
 
 
 def say(sentence: str) -> None:
@@ -44,12 +48,29 @@ def match_lines(
     if announce:
         seconds = round(time.perf_counter() - started, 3)
         yield json.dumps({"ready": True, "children": len(matcher), "build_seconds": seconds})
-    for line in events:
-        yield json.dumps(answer(matcher, line))
+    lines, at_once = iter(events), 1 if announce else AT_ONCE
+    while some := list(islice(lines, at_once)):
+        yield from map(json.dumps, answers(matcher, some))
 
 
-def answer(matcher: Matcher, line: str) -> dict[str, Any]:
-    """The answer to one line. Never raises."""
+def answers(matcher: Matcher, lines: Sequence[str]) -> list[dict[str, Any]]:
+    """The answer to each line, in their order. Never raises."""
+    asked = [_asked(matcher, line) for line in lines]
+    decided = iter(matcher.decide_each([one.question for one in asked if isinstance(one, Asked)]))
+    return [
+        {"id": one.own, **next(decided).model_dump(mode="json")} if isinstance(one, Asked) else one for one in asked
+    ]
+
+
+class Asked(NamedTuple):
+    """A line that asks who somebody is."""
+
+    own: str | int | None
+    question: Question
+
+
+def _asked(matcher: Matcher, line: str) -> Asked | dict[str, Any]:
+    """What a line asks, or the answer that refuses it."""
     own: str | int | None = None
     if len(line) > LONGEST:
         return _refused(matcher, None, f"longer than {LONGEST:,} characters")
@@ -61,14 +82,12 @@ def answer(matcher: Matcher, line: str) -> dict[str, Any]:
         if not _is_text(line):
             return _refused(matcher, own, "not UTF-8")
         door = asked.get("door")
-        decision = matcher.decide(
-            Person.model_validate(asked.get("person")), door=door if isinstance(door, str) else None
-        )
+        person = Person.model_validate(asked.get("person"))
     except ValidationError as problem:
         return _refused(matcher, own, _first(problem))
     except (ValueError, RecursionError):
         return _refused(matcher, own, "not JSON")
-    return {"id": own, **decision.model_dump(mode="json")}
+    return Asked(own, Question(person, door if isinstance(door, str) else None))
 
 
 def _is_text(line: str) -> bool:
