@@ -95,7 +95,7 @@ class Matcher:
     def load(self, children: Iterable[Listed]) -> None:
         """Replaces the list, or leaves it as it was if `children` raises. Of two with one id the last counts.
 
-        Some 25 µs a child, and it blocks for as long.
+        Some 25 to 50 µs a child, and it blocks for as long.
         """
         roll = self._empty()
         self._index.fill(*fill(roll, children, self._sounds, self._packer, self._clock()))
