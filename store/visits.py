@@ -16,8 +16,8 @@ from schemas.wire import Sealer
 from store.columns import Instant, Sealed
 from store.database import TABLES
 
-hl7_visits = Table(
-    "hl7_visits",
+visits = Table(
+    "visits",
     TABLES,
     Column("visit", Text, primary_key=True),
     Column("state", Sealed, nullable=False),
@@ -28,7 +28,7 @@ hl7_visits = Table(
 
 # Whole columns at a time: row by row, a thousand visits a second would keep a processor busy.
 PUT = text("""
-    INSERT INTO hl7_visits (visit, state, heard_at, writer)
+    INSERT INTO visits (visit, state, heard_at, writer)
     SELECT new.*, :writer
     FROM unnest(CAST(:visits AS text[]), CAST(:states AS bytea[]), CAST(:heard AS timestamptz[])) AS new
     ON CONFLICT (visit) DO UPDATE SET
@@ -40,16 +40,16 @@ KEPT = timedelta(days=2)
 
 
 async def write(
-    connection: AsyncConnection, sealer: Sealer, visits: Iterable[tuple[str, dict[str, Any], datetime]], *, writer: str
+    connection: AsyncConnection, sealer: Sealer, told: Iterable[tuple[str, dict[str, Any], datetime]], *, writer: str
 ) -> None:
     """Keep these, as (visit, state, when it was heard of). `writer`: the process, which need not read them again."""
     # In one order for all processes: two that write the same visits never wait for one another.
-    rows = sorted(visits, key=lambda row: row[0])
+    rows = sorted(told, key=lambda row: row[0])
     if not rows:
         return
     columns = {
         "visits": [visit for visit, _, _ in rows],
-        "states": [sealer.seal(json.dumps(state).encode(), place=f"hl7_visits/{visit}") for visit, state, _ in rows],
+        "states": [sealer.seal(json.dumps(state).encode(), place=f"visits/{visit}") for visit, state, _ in rows],
         "heard": [at for _, _, at in rows],
     }
     await connection.execute(PUT, {**columns, "writer": writer})
@@ -76,18 +76,18 @@ async def since(
     Those that were `had`, as they were written then, are not opened again. One that was sealed with a key that we no longer
     hold is passed over: it is at most two days of comfort.
     """
-    wanted = select(hl7_visits).where(hl7_visits.c.heard_at >= heard, hl7_visits.c.writer != reader)
+    wanted = select(visits).where(visits.c.heard_at >= heard, visits.c.writer != reader)
     if written is not None:
-        wanted = wanted.where(hl7_visits.c.written_at >= written)
-    for row in await connection.execute(wanted.order_by(hl7_visits.c.written_at)):
+        wanted = wanted.where(visits.c.written_at >= written)
+    for row in await connection.execute(wanted.order_by(visits.c.written_at)):
         if had and had.get(row.visit) == row.written_at:
             continue
         try:
-            yield row.visit, json.loads(sealer.open(bytes(row.state), place=f"hl7_visits/{row.visit}")), row.written_at
+            yield row.visit, json.loads(sealer.open(bytes(row.state), place=f"visits/{row.visit}")), row.written_at
         except SealBroken:
             continue
 
 
 async def forget(connection: AsyncConnection, *, at: datetime) -> None:
     """Purge those that nothing has been heard of for `KEPT`."""
-    await connection.execute(delete(hl7_visits).where(hl7_visits.c.heard_at < at - KEPT))
+    await connection.execute(delete(visits).where(visits.c.heard_at < at - KEPT))

@@ -248,7 +248,8 @@ def test_a_real_broker_takes_the_topics_and_their_options(home: Path) -> None:
             client.close()
         assert str(72 * 3_600_000) in str(said)
         assert "LogAppendTime" in str(said)
-        assert Look(settings_for(kafka.url))() == ()
+        with contextlib.closing(Look(settings_for(kafka.url))) as look:
+            assert look() == ()
 
 
 @pytest.mark.kafka

@@ -27,7 +27,7 @@ NOT_ABOUT_A_CHILD = {
     "duties": "staff",
     "held_follow_ups": "keyed hashes, for a day",
     "hl7_senders": "agencies",
-    "hl7_visits": "by visit, sealed, until it is over",
+    "visits": "by visit, sealed, until it is over",
     "inbox_files": "hashes of files",
     "phones": "staff",
     "planned": "staff",

@@ -105,7 +105,7 @@ async def test_what_is_known_of_visits_outlives_the_process_and_says_nothing_in_
     assert second.find("barts\nR1H12\nV77") == known
     assert first.unwritten == {}
     async with engine.connect() as connection:
-        rows = (await connection.exec_driver_sql("SELECT visit, state FROM hl7_visits")).all()
+        rows = (await connection.exec_driver_sql("SELECT visit, state FROM visits")).all()
     assert "V77" not in rows[0].visit
     assert b"V77" not in bytes(rows[0].state)
     await engine.dispose()
@@ -140,7 +140,7 @@ async def test_however_many_visits_are_new_all_are_written_at_once(database_url:
     await Memory(visits, engine, sealer, lambda: NOW).write()
 
     async with engine.connect() as connection:
-        rows = (await connection.exec_driver_sql("SELECT count(*) FROM hl7_visits")).scalar_one()
+        rows = (await connection.exec_driver_sql("SELECT count(*) FROM visits")).scalar_one()
     assert (rows, visits.unwritten) == (2 * MOST_AT_ONCE + 1, {})
     await engine.dispose()
 
@@ -155,7 +155,7 @@ async def test_visits_are_forgotten_after_two_days(database_url: str) -> None:
     await memory.forget()
 
     async with engine.connect() as connection:
-        rows = (await connection.exec_driver_sql("SELECT count(*) FROM hl7_visits")).scalar_one()
+        rows = (await connection.exec_driver_sql("SELECT count(*) FROM visits")).scalar_one()
     assert (rows, len(visits)) == (0, 0)
     await engine.dispose()
 

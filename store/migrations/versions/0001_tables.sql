@@ -113,19 +113,6 @@ CREATE INDEX ix_held_follow_ups_about ON held_follow_ups (about);
 
 CREATE INDEX ix_held_follow_ups_held_at ON held_follow_ups (held_at);
 
-CREATE TABLE hl7_visits (
-    visit TEXT NOT NULL,
-    state BYTEA NOT NULL,
-    heard_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    written_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
-    writer TEXT NOT NULL,
-    CONSTRAINT pk_hl7_visits PRIMARY KEY (visit)
-);
-
-CREATE INDEX ix_hl7_visits_heard_at ON hl7_visits (heard_at);
-
-CREATE INDEX ix_hl7_visits_written_at ON hl7_visits (written_at);
-
 CREATE TABLE inbox_files (
     file TEXT NOT NULL,
     taken INTEGER NOT NULL,
@@ -324,6 +311,19 @@ CREATE TABLE steps (
     CONSTRAINT ck_steps_role_known CHECK (role IN ('primary', 'backup', 'manager')),
     CONSTRAINT ck_steps_usable CHECK (wait_seconds > 0 AND step >= 1 AND cardinality(channels) >= 1)
 );
+
+CREATE TABLE visits (
+    visit TEXT NOT NULL,
+    state BYTEA NOT NULL,
+    heard_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    written_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    writer TEXT NOT NULL,
+    CONSTRAINT pk_visits PRIMARY KEY (visit)
+);
+
+CREATE INDEX ix_visits_heard_at ON visits (heard_at);
+
+CREATE INDEX ix_visits_written_at ON visits (written_at);
 
 CREATE TABLE accounts (
     person TEXT NOT NULL,
