@@ -47,6 +47,16 @@ def test_what_another_process_knows_better_is_not_written_over_by_what_we_had_to
     )
 
 
+def test_what_another_process_had_told_before_our_cancellation_is_taken_back_when_that_is_said_once_more() -> None:
+    ours = Visits()
+    ours.keep(known(5, cancelled=frozenset({NOW})))
+
+    ours.learn(known(1, told=("moved",), ours=True))
+
+    assert found(ours).told == ("moved",)
+    assert found(ours).cancelled == frozenset({NOW})
+
+
 def test_two_processes_come_to_rest() -> None:
     one, other = Visits(), Visits()
     one.keep(known(1, told=("a", "b"), patients=frozenset({"p"})))

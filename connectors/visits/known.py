@@ -66,6 +66,13 @@ class Known:
         )
         return any(set(theirs) - set(ours) for theirs, ours in pairs) or (other.ours and not self.ours)
 
+    def missed(self, other: Self) -> tuple[str, ...]:
+        """What the other had told before this one was cancelled, perhaps without knowing of it: the cancellation, said once
+        more, takes it back; what was taken back already is then taken back twice, which is once."""
+        if len(self.cancelled) <= len(other.cancelled) or len(self.told) >= MOST_TOLD:
+            return ()
+        return tuple(each for each in other.told if each not in self.told)
+
     def joined(self, other: Self) -> Self:
         """This one with what another message said meanwhile."""
         taken_back = len(self.cancelled) > len(other.cancelled)
@@ -119,8 +126,9 @@ class Visits:
         if ours is None:
             self._put(known)
         elif ours.heard_at >= known.heard_at:
-            if ours.lacks(known):
-                self.keep(ours.joined(known))
+            if ours.lacks(known) or ours.missed(known):
+                joined = ours.joined(known)
+                self.keep(replace(joined, told=(*joined.told, *ours.missed(known))[-MOST_TOLD:]))
         elif known.lacks(ours) or ours.keys[0] in self.unwritten:
             self.keep(known)
         else:
