@@ -104,7 +104,7 @@ def list_() -> None:
     async def work(
         connection: AsyncConnection, _: Settings
     ) -> tuple[list[store.Listed], dict[str, feeds.Health], dict[str, feeds.Silence]]:
-        silent = {one.agency: one for one in await feeds.silent(connection, now, leave_out=(PROBE,))}
+        silent = {one.agency: one for one in await feeds.silent(connection, now)}
         listed = await store.listing(connection, at=now, leave_out=(PROBE,))
         return listed, await feeds.health(connection, now), silent
 

@@ -233,7 +233,7 @@ async def _feeds(connection: AsyncConnection, given: Settings) -> list[Finding]:
         Finding(
             "feeds", State.WRONG, f"{one.agency} is silent: {one.because}. Ring them: docs/runbooks/feed-silent.md."
         )
-        for one in await feeds.silent(connection, now, leave_out=(PROBE,))
+        for one in await feeds.silent(connection, now)
     ]
     if given.mode is Mode.LIVE:
         found += [

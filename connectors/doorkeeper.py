@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from time import monotonic
 from typing import Final
 
-from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -76,7 +76,7 @@ class Doorkeeper:
         self._looked = -math.inf
         self._buckets: dict[str, Bucket] = {}
         self._last_seen: dict[str, datetime] = {}
-        self._shown: dict[str, Gauge] = {}
+        self._shown = cache(lambda feed: metrics.feed_last_seen_timestamp_seconds.labels(feed=feed))
         self._unwritten: dict[str, datetime] = {}
 
     @property
@@ -184,6 +184,4 @@ class Doorkeeper:
         """Another gateway may have seen it later than this one, so the database's word counts too."""
         latest = max(at, self._last_seen.get(name, at))
         self._last_seen[name] = latest
-        if name not in self._shown:
-            self._shown[name] = self._metrics.feed_last_seen_timestamp_seconds.labels(feed=name)
-        self._shown[name].set(latest.timestamp())
+        self._shown(name).set(latest.timestamp())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 from prometheus_client import Counter, Histogram
 
@@ -17,14 +18,14 @@ class Tally:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._shown: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._shown = cache(self._labelled)  # to look them up by their labels is dear, for each event
         self._heard: dict[tuple[str, datetime], Heard] = {}
 
     def accepted(self, feed: str, envelopes: Sequence[Envelope]) -> None:
         """Events that Kafka has."""
         for one in envelopes:
             late = max(0.0, (one.received_at - one.time).total_seconds())
-            accepted, lateness = self._show(feed, one.type, one.entrance)
+            accepted, lateness = self._shown(feed, one.type, one.entrance)
             accepted.inc()
             lateness.observe(late)
             self._add(Heard(feed, _hour(one.received_at), 1, 0, self._unusable(feed, one), late))
@@ -58,15 +59,11 @@ class Tally:
             before.late_seconds + one.late_seconds,
         )
 
-    def _show(self, feed: str, kind: str, door: str) -> tuple[Counter, Histogram]:
-        """The counter and the histogram of one feed: to look them up by their labels is dear, for each event."""
-        key = feed, kind, door
-        if key not in self._shown:
-            self._shown[key] = (
-                self._metrics.events_accepted.labels(feed=feed, type=kind, door=door),
-                self._metrics.occurred_to_received_seconds.labels(feed=feed, type=kind),
-            )
-        return self._shown[key]
+    def _labelled(self, feed: str, kind: str, door: str) -> tuple[Counter, Histogram]:
+        return (
+            self._metrics.events_accepted.labels(feed=feed, type=kind, door=door),
+            self._metrics.occurred_to_received_seconds.labels(feed=feed, type=kind),
+        )
 
     def _unusable(self, feed: str, envelope: Envelope) -> int:
         if not isinstance(envelope.event, AboutPerson):

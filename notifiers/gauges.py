@@ -37,8 +37,8 @@ class Gauges:
                 gauge.labels(authority=authority).set(counted.get(authority, 0))
 
     async def _feeds(self, connection: AsyncConnection, at: datetime) -> None:
-        silent = {one.agency for one in await feeds.silent(connection, at, leave_out=(NAME,))}
-        self._feeds_shown.update(await feeds.live(connection, at) - {NAME})
+        silent = {one.agency for one in await feeds.silent(connection, at)}
+        self._feeds_shown.update(await feeds.live(connection, at))
         for feed in self._feeds_shown:
             self._metrics.feed_silent.labels(feed=feed).set(feed in silent)
         for feed, ends in (await agreements.ends(connection)).items():

@@ -14,7 +14,6 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pages import Channel, Role
-from schemas.probe import NAME
 from store import audit, feeds
 from store.audit import first_broken
 from store.people import on_call, plan_for
@@ -141,7 +140,7 @@ async def moments_without_a_page(connection: AsyncConnection, at: datetime) -> l
 
 async def silent_feeds(connection: AsyncConnection, at: datetime) -> list[Broken]:
     """Feeds that say nothing, at an hour when they usually do."""
-    return [Broken(one.agency) for one in await feeds.silent(connection, at, leave_out=(NAME,))][:MOST]
+    return [Broken(one.agency) for one in await feeds.silent(connection, at)][:MOST]
 
 
 async def failing_providers(connection: AsyncConnection, at: datetime) -> list[Broken]:

@@ -7,13 +7,14 @@ for ten minutes on a Saturday evening is not. So a feed is measured by its own l
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import CheckConstraint, Column, Double, ForeignKey, Integer, Table, Text, delete, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.london import LONDON
+from schemas.probe import NAME as PROBE
 from store.columns import Instant
 from store.database import TABLES
 
@@ -100,24 +101,26 @@ async def health(connection: AsyncConnection, at: datetime) -> dict[str, Health]
 
 
 async def live(connection: AsyncConnection, at: datetime) -> set[str]:
-    """Every feed with a key in force."""
-    return {row.agency for row in await connection.execute(_LIVE, {"at": at})}
+    """Every feed with a key in force; the synthetic child's is no feed."""
+    return {row.agency for row in await _alive(connection, at)}
 
 
-async def silent(connection: AsyncConnection, at: datetime, *, leave_out: Iterable[str] = ()) -> list[Silence]:
+async def silent(connection: AsyncConnection, at: datetime) -> list[Silence]:
     """Every feed with a key in force that should have spoken by now, by name."""
     hours: dict[str, dict[datetime, int]] = {}
     past = await connection.execute(_HOURS, {"since": at - timedelta(weeks=WEEKS) - HOUR})
     for row in past:
         hours.setdefault(row.agency, {})[row.hour] = row.accepted
     found = []
-    for row in await connection.execute(_LIVE, {"at": at}):
-        if row.agency in set(leave_out):
-            continue
+    for row in await _alive(connection, at):
         because = reason(hours.get(row.agency, {}), added=row.added_at, last=row.last_seen_at, at=at)
         if because:
             found.append(Silence(row.agency, row.last_seen_at, because))
     return found
+
+
+async def _alive(connection: AsyncConnection, at: datetime) -> list[Any]:
+    return [row for row in await connection.execute(_LIVE, {"at": at}) if row.agency != PROBE]
 
 
 async def forget(connection: AsyncConnection, at: datetime) -> None:

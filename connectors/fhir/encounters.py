@@ -1,6 +1,7 @@
 """What a message means to us: an arrival at A&E, a departure, a correction, or nothing. The rules are those of every door."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -8,7 +9,7 @@ from connectors.fhir.meant import Meant, Teller, nothing
 from connectors.fhir.message import Found, Message
 from connectors.fhir.patient import flagged, numbers_of, read_patient, restricts
 from connectors.fhir.places import Where, read_where
-from connectors.fhir.resources import Coding, Encounter
+from connectors.fhir.resources import Coding, Encounter, Identifier
 from connectors.fhir.visit import no_visit, read_visit, recorded
 from connectors.hl7.triggers import TRIGGERS
 from connectors.problems import Finding, Refused, invalid
@@ -16,6 +17,9 @@ from connectors.visits.reading import Nothing
 from connectors.visits.shapes import Merge, Patient
 from connectors.visits.steps import Trigger, take
 from connectors.visits.story import Story
+
+Numbers = tuple[Identifier, ...]
+"""Those of one record."""
 
 THERE: Final = frozenset({"arrived", "triaged", "in-progress", "onleave", "unknown"})
 LEFT: Final = frozenset({"finished"})
@@ -33,13 +37,14 @@ def mean(message: Message, teller: Teller) -> list[Meant]:
 
     Raises Refused: a status that FHIR does not know, a time that is none, a patient who is not there.
     """
-    merged = message.merged()
-    meant = [_merge(message, survivor, teller) for survivor in {found.where: found for found, _ in merged}.values()]
+    former: dict[str, tuple[Found, list[Numbers]]] = {}
+    for survivor, numbers in message.merged():
+        former.setdefault(survivor.where, (survivor, []))[1].append(numbers)
+    meant = [_record(message, survivor, teller, of=numbers) for survivor, numbers in former.values()]
     if encounters := message.encounters():
         told = [one for one in meant if one.told or one.visits]
         return told + [_encounter(message, found, teller) for found in encounters]
-    survivors = {found.where for found, _ in merged}
-    return meant + [_record(message, found, teller) for found in message.patients() if found.where not in survivors]
+    return meant + [_record(message, found, teller) for found in message.patients() if found.where not in former]
 
 
 def _encounter(message: Message, found: Found, teller: Teller) -> Meant:
@@ -82,30 +87,19 @@ def _step(status: str, trigger: Trigger | None, story: Story) -> Trigger:
     return Trigger.CANCELLED_DEPARTURE if left_at and story.visit.recorded_at > left_at else Trigger.ARRIVAL
 
 
-def _record(message: Message, found: Found, teller: Teller) -> Meant:
-    """A person's record has changed: it goes for the visits that they are on."""
-    return _about_record(message, found, teller, Trigger.UPDATE)
-
-
-def _merge(message: Message, found: Found, teller: Teller) -> Meant:
-    """A person's other record was theirs too."""
-    return _about_record(message, found, teller, Trigger.MERGE)
-
-
-def _about_record(message: Message, found: Found, teller: Teller, trigger: Trigger) -> Meant:
+def _record(message: Message, found: Found, teller: Teller, *, of: Sequence[Numbers] = ()) -> Meant:
+    """A person's record has changed, which goes for the visits that they are on; or other records, whose numbers are in `of`,
+    were theirs too."""
     patient = read_patient(found.resource, found.where, restricted=_restricted(message, found))
     if patient.made_up:
         return nothing(found, Nothing.MADE_UP)
     visit = no_visit(recorded(message, found, now=teller.now))
     merges = tuple(
-        Merge(
-            patient, (*numbers_of(former), *((one.value.upper(), "") for one in former if one.value and not one.system))
-        )
-        for survivor, former in message.merged()
-        if survivor.where == found.where
+        Merge(patient, (*numbers_of(each), *((one.value.upper(), "") for one in each if one.value and not one.system)))
+        for each in of
     )
     story = replace(teller.story(patient, visit, Where(), test=_is_test(message)), merges=merges)
-    return teller.means(found, take(story, trigger), story, person=found.where)
+    return teller.means(found, take(story, Trigger.MERGE if of else Trigger.UPDATE), story, person=found.where)
 
 
 def _patient(message: Message, found: Found, *, needed: bool) -> tuple[Patient, str]:

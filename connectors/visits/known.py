@@ -126,9 +126,10 @@ class Visits:
         if ours is None:
             self._put(known)
         elif ours.heard_at >= known.heard_at:
-            if ours.lacks(known) or ours.missed(known):
+            missed = ours.missed(known)
+            if missed or ours.lacks(known):
                 joined = ours.joined(known)
-                self.keep(replace(joined, told=(*joined.told, *ours.missed(known))[-MOST_TOLD:]))
+                self.keep(replace(joined, told=(*joined.told, *missed)[-MOST_TOLD:]))
         elif known.lacks(ours) or ours.keys[0] in self.unwritten:
             self.keep(known)
         else:

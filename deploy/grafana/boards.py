@@ -20,6 +20,7 @@ from deploy.grafana.panels import (
     GOOD_IF_NONE,
     REAL,
     Query,
+    bars,
     begin,
     count,
     course,
@@ -231,8 +232,6 @@ def _machinery(delivered: str) -> list[Any]:
         unit="none",
         interval="1h",
     )
-    attempts.span(8).draw_style(look.GraphDrawStyle.BARS).fill_opacity(80)
-    attempts.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL))
     arrival = course(
         "From text to phone, by provider",
         "Median and nine in ten of what the provider told us it delivered, in each step of at least an hour.",
@@ -246,7 +245,7 @@ def _machinery(delivered: str) -> list[Any]:
     return [
         dashboard.Row("Feeds and sending"),
         targets(feeds, [Query("{{feed}}", silent)], instant=True),
-        attempts,
+        bars(attempts).span(8),
         arrival.span(8),
         *_promises(),
     ]

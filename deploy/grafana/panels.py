@@ -123,6 +123,12 @@ def figures(title: str, why: str, queries: Sequence[Query], *, first: str, units
     return targets(panel, queries, instant=True)
 
 
+def bars(panel: timeseries.Panel) -> timeseries.Panel:
+    """Stacked: what was counted in each step."""
+    panel.draw_style(look.GraphDrawStyle.BARS).fill_opacity(80)
+    return panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL))
+
+
 def begin(title: str, uid: str, why: str) -> dashboard.Dashboard:
     """A board of ours, still empty: a week of London's time, its variables, and nobody edits it in Grafana."""
     board = dashboard.Dashboard(title).uid(uid).description(why).tags(["nightlight"]).readonly()

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import common, dashboard
-from grafana_foundation_sdk.models import common as look
+from grafana_foundation_sdk.builders import dashboard
 
 from deploy.grafana.panels import (
     BY_TYPE,
@@ -11,6 +10,7 @@ from deploy.grafana.panels import (
     GOOD_IF_NONE,
     REAL,
     Query,
+    bars,
     begin,
     course,
     figure,
@@ -117,7 +117,7 @@ def _possible_matches() -> list[Any]:
         unit="none",
         interval=STEP,
     )
-    return [dashboard.Row("Possible matches"), waiting.span(8), waited.span(8), _bars(decided).span(8)]
+    return [dashboard.Row("Possible matches"), waiting.span(8), waited.span(8), bars(decided).span(8)]
 
 
 def _phones_and_drills() -> list[Any]:
@@ -145,7 +145,7 @@ def _phones_and_drills() -> list[Any]:
         unit="s",
         interval="1d",
     )
-    return [dashboard.Row("Phones and drills"), states.span(8), _bars(ended).span(8), took.span(8)]
+    return [dashboard.Row("Phones and drills"), states.span(8), bars(ended).span(8), took.span(8)]
 
 
 def _feeds() -> list[Any]:
@@ -186,9 +186,4 @@ def _feeds() -> list[Any]:
         unit="none",
         interval=STEP,
     )
-    return [dashboard.Row("Feeds"), every, silences.span(8), _bars(refusals).span(8), _bars(aside).span(8)]
-
-
-def _bars(panel: Any) -> Any:
-    panel.draw_style(look.GraphDrawStyle.BARS).fill_opacity(80)
-    return panel.stacking(common.StackingConfig().mode(look.StackingMode.NORMAL))
+    return [dashboard.Row("Feeds"), every, silences.span(8), bars(refusals).span(8), bars(aside).span(8)]

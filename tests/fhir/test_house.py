@@ -2,30 +2,23 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from tests.fhir.cast import FHIR, NHS, message
 from tests.hl7 import cast as hl7
-from tests.hl7.test_process import RULES, Line
-from tests.house import House, eventually, house, settle_in
+from tests.hospital import ROBIN, hospital, line, texts
+from tests.house import House, eventually
 
 pytestmark = pytest.mark.timeout(240)
 
-ROBIN = "PID|1||9990000018^^^NHS^NH~T1^^^R1H^MR||LAMPWICK^ROBIN||20100314|1|||^^^^N1 9GU"
 ROYAL = {"identifier": {"system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": "R1H12"}}
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("hospital")) as running:
-        settle_in(running, waits=(600, 600, 600))
-        running.add_agency("barts", "admission")
-        rules = running.data / "rules.csv"
-        rules.write_text(RULES)
-        running.command("feeds", "import", str(rules))
+    with hospital(tmp_path_factory.mktemp("hospital")) as running:
         yield running
 
 
@@ -37,13 +30,8 @@ def post(home: House, **changes: Any) -> None:
     assert answer.status_code == 202, answer.text
 
 
-def texts(home: House) -> list[str]:
-    return [text["body"] for text in home.texts()]
-
-
 def test_a_visit_that_began_over_hl7_is_taken_back_over_fhir_with_all_that_was_told_of_it(home: House) -> None:
-    royal = Line(urlsplit(home.urls["mllp"]).port or 0)
-    eventually(lambda: hl7.fields(royal.send(hl7.message("A28", control_id="HELLO")))[1] == "AA")
+    royal = line(home)
     royal.send(hl7.message("A04", control_id="R1", pid=ROBIN, visit="V1"))
     royal.send(hl7.message("A02", control_id="R2", pid=ROBIN, visit="V1", ward="6Z", at="20261121031000"))
     page = eventually(lambda: texts(home), within=60)

@@ -1,42 +1,29 @@
 """A night in A&E as a whole Nightlight hears it: from HL7 over MLLP to the text on the phone."""
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.hl7.cast import fields, message
-from tests.hl7.test_process import RULES, Line
-from tests.house import House, eventually, house, settle_in
+from tests.hl7.test_process import Line
+from tests.hospital import ROBIN, hospital, line, texts
+from tests.house import House, eventually
 
 pytestmark = pytest.mark.timeout(240)
 
-ROBIN = "PID|1||9990000018^^^NHS^NH~T1^^^R1H^MR||LAMPWICK^ROBIN||20100314|1|||^^^^N1 9GU"
 MARNIE = "PID|1||9990000026^^^NHS^NH~T2^^^R1H^MR||WICKFIELD^MARNIE||20110602|2|||^^^^N1 1AA"
 UNKNOWN = "PID|1||T2^^^R1H^MR||UNKNOWN^FEMALE|||2"
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with house(tmp_path_factory.mktemp("hospital")) as running:
-        settle_in(running, waits=(600, 600, 600))
-        running.add_agency("barts", "admission")
-        rules = running.data / "rules.csv"
-        rules.write_text(RULES)
-        running.command("feeds", "import", str(rules))
+    with hospital(tmp_path_factory.mktemp("hospital")) as running:
         yield running
 
 
 @pytest.fixture
 def royal(home: House) -> Line:
-    """A connection on which this sender is known by now."""
-    line = Line(urlsplit(home.urls["mllp"]).port or 0)
-    eventually(lambda: fields(line.send(message("A28", control_id="HELLO")))[1] == "AA")
-    return line
-
-
-def texts(home: House) -> list[str]:
-    return [text["body"] for text in home.texts()]
+    return line(home)
 
 
 def test_one_attendance_is_one_page_and_its_cancellation_takes_it_back(home: House, royal: Line) -> None:
