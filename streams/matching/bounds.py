@@ -3,7 +3,7 @@
 A child of whom even that is far too little need not be compared word by word, and nearly all that an index finds are such.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from math import log2
 from typing import Final
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from schemas.person import IDENTIFIERS
 from streams.matching import likeness as like
+from streams.matching.folding import Words
 from streams.matching.frequency import Frequencies
 from streams.matching.likeness import Codes, Likeness, Truth
 from streams.matching.model import Model
@@ -110,8 +111,8 @@ class Shares:
         least_family = log2(model.least_family)
         adds = []
         for one in asked:
-            given = least_given - log2(frequencies.given_at_least(one.given[0])) if one.given else 0.0
-            family = least_family - log2(frequencies.family(one.family[0])) if one.family else 0.0
+            given = least_given - log2(_rarest(frequencies.given_at_least, one.given)) if one.given else 0.0
+            family = least_family - log2(_rarest(frequencies.family, one.family)) if one.family else 0.0
             shares = frequencies.places(one.postcode) if one.postcode else _NOWHERE
             places = [
                 min(bits - log2(share), 0.0) if share else 0.0 for bits, share in zip(expected, shares, strict=True)
@@ -119,13 +120,19 @@ class Shares:
             adds.append((given, family, *places))
         self._adds = np.array(adds)
 
-    def fit(self, rows: Sequence[Row], people: slice) -> Table:
-        """The bits of each row, as they are for each of the people. An exact name is never worth less than a variant."""
+    def fit(self, rows: Sequence[Row]) -> Table:
+        """The bits of each person's row, as they are for that person; there may be several rows to a person, in turns. An exact name
+        is never worth less than a variant."""
         bits = np.array([row.codes for row in rows])
-        bits[:, EXACT] += self._adds[people]
+        bits[:, EXACT] += np.tile(self._adds, (len(rows) // len(self._adds), 1))
         for name in (GIVEN, FAMILY):
             np.maximum(bits[:, name + like.SAME], bits[:, name + like.VARIANT], out=bits[:, name + like.SAME])
         return bits
+
+
+def _rarest(share: Callable[[Words], float], forms: Sequence[Words]) -> float:
+    """Of a name's forms, each as it is and, of several words, written as one."""
+    return min(share(each) for form in forms for each in {form, ("".join(form),)})
 
 
 _NOWHERE: Final = (0.0, 0.0, 0.0)
@@ -133,22 +140,28 @@ EXACT: Final = (GIVEN + like.SAME, FAMILY + like.SAME, PLACE, PLACE + like.SECTO
 """What weighs by how common it is."""
 
 
-def weigh(alike: Likeness, of: Codes, bits: Table, swapped: float) -> Table:
-    """All but the identifiers. Pair `i` is weighed by `bits[of[i]]`; `swapped` is the cost of reading the names crosswise."""
+def weigh_names(alike: Likeness, of: Codes, bits: Table, swapped: float) -> tuple[Table, Table]:
+    """The names as they stand, and read crosswise at the cost of `swapped`. Pair `i` is weighed by `bits[of[i]]`."""
     flat, base = bits.ravel(), of * bits.shape[1]
     straight = flat[base + (GIVEN + alike.given)] + flat[base + (FAMILY + alike.family)]
     crossed = flat[base + (GIVEN + alike.crossed_given)] + flat[base + (FAMILY + alike.crossed_family)]
-    found: Table = np.maximum(straight, crossed + swapped)
-    for field, code in ((BIRTH, alike.birth), (PLACE, alike.place), (SEX, alike.sex), (DOOR, alike.door)):
+    return straight, crossed + swapped
+
+
+def weigh_beside(alike: Likeness, of: Codes, bits: Table) -> Table:
+    """All but the names and the identifiers."""
+    flat, base = bits.ravel(), of * bits.shape[1]
+    found: Table = flat[base + (BIRTH + alike.birth)]
+    for field, code in ((PLACE, alike.place), (SEX, alike.sex), (DOOR, alike.door)):
         found += flat[base + (field + code)]
     return found
 
 
-def weigh_marks(alike: Likeness, of: Codes, rows: Sequence[Row], asked: Codes, named: Truth) -> Table:
+def weigh_marks(alike: Likeness, of: Codes, rows: Sequence[Row], asked: Sequence[int], named: Truth) -> Table:
     """The identifiers of each pair; `asked` has those of each person. `named`: the index found the child by one of them."""
-    kinds = list(dict.fromkeys(zip(rows, asked.tolist(), strict=True)))
+    kinds = list(dict.fromkeys(zip(rows, asked, strict=True)))
     place = {kind: number for number, kind in enumerate(kinds)}
-    kind_of = np.array([place[kind] for kind in zip(rows, asked.tolist(), strict=True)])[of]
+    kind_of = np.array([place[kind] for kind in zip(rows, asked, strict=True)])[of]
     differing = np.concatenate([row.marks(marks) for row, marks in kinds])
     equal = np.array([row.equal(marks) for row, marks in kinds])
     found: Table = np.where(named, equal[kind_of], differing[kind_of * ALL_MARKS + alike.marks])

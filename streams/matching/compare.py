@@ -40,9 +40,12 @@ class NameCompare:
             return None
         forms = len(ones) * len(others)
         if forms == 1:
-            return Level(field, self.level(ones[0], others[0]), others[0])
-        level, place = min((self.level(one, other), place) for one in ones for place, other in enumerate(others))
-        return Level(field, level, others[place], max(len(ones), len(others)))
+            level = self.level(ones[0], others[0])
+            return Level(field, level, _counted(level, ones[0], others[0]))
+        level, place, one = min(
+            (self.level(one, other), place, one) for one in ones for place, other in enumerate(others)
+        )
+        return Level(field, level, _counted(level, one, others[place]), max(len(ones), len(others)))
 
     def level(self, one: Words, other: Words) -> int:
         if one == other:
@@ -91,6 +94,11 @@ class NameCompare:
             else DIFFER
         )
         return min(self._spelt(left, right), max(best, VERY_SIMILAR) if best != DIFFER else DIFFER)
+
+
+def _counted(level: int, one: Words, other: Words) -> Words:
+    """The name whose bearers are counted: a space in it makes Mc Donald no rarer than McDonald."""
+    return one if level == EXACT and len(one) < len(other) else other
 
 
 def _feminine(one: str, other: str) -> bool:

@@ -59,10 +59,12 @@ class Sounds:
         return (self._known.get(word) or self._hear(word)).codes
 
     def of(self, forms: tuple[Words, ...]) -> tuple[str, ...]:
-        """The codes of every word of more than a letter."""
+        """The codes of every word of more than a letter, and of words that may be written as one: Anne Marie and Annemarie."""
         if len(forms) == 1 and len(forms[0]) == 1 and len(forms[0][0]) > 1:
             return self(forms[0][0])
-        return tuple([code for form in forms for word in form if len(word) > 1 for code in self(word)])
+        wholes = ["".join(form) for form in forms if len(form) > 1]
+        words = [word for form in forms for word in form if len(word) > 1]
+        return tuple([code for word in (*words, *wholes) for code in self(word)])
 
     def bits(self, word: str) -> int:
         """Two words that sound the same have one in common."""
@@ -97,7 +99,8 @@ def filed(entry: Entry, sounds: Sounds) -> list[int]:
             keys.append(hash((POSTCODE, place)))
             keys += [hash((code, 3, outcode)) for code in codes]
     if is_address(entry.line):
-        keys.append(hash((STREET, entry.line)))
+        areas = {area(place) for place in (entry.postcode, *entry.places)}
+        keys += [hash((STREET, entry.line)), *[hash((STREET, entry.line, each)) for each in areas]]
     return keys
 
 
@@ -118,11 +121,18 @@ def sought(asked: Entry, sounds: Sounds) -> list[Group]:
         groups.append((POSTCODE, [hash((POSTCODE, place))]))
         groups.append((NAME_AND_PLACE, [hash((code, 3, outcode)) for code in codes]))
     if is_address(asked.line):
-        groups.append((STREET, [hash((STREET, asked.line))]))
+        line, here = asked.line, area(asked.postcode)
+        where = [(STREET, line, here), (STREET, line, "")] if here else [(STREET, line)]
+        groups.append((STREET, [hash(each) for each in where]))
     for form in asked.given:
         if others := sounds.of_other_forms(form[0]):
             groups.append((NAMES, [hash((NAMES, _ordered(other, code))) for other in others for code in codes]))
     return groups
+
+
+def area(postcode: str) -> str:
+    """The letters that it begins with: every town has a High Street."""
+    return postcode[: 2 if postcode[1:2].isalpha() else 1]
 
 
 def _names_and_birth(codes: list[str], birth: int) -> list[int]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.matching.packed import (
-    ALONE,
     ANY_FAMILY,
     ANY_GIVEN,
     FAMILY,
@@ -28,7 +27,8 @@ Bits = NDArray[Any]
 Truth = NDArray[np.bool_]
 
 RARE, SAME, VARIANT, VERY_SIMILAR, SIMILAR, INITIAL, ALIKE, DIFFER, NO_NAME = range(9)
-"""Of a name: RARE may be exact, and no name in particular; from there on the levels of `compare`."""
+"""Of a name: RARE may be exact, and no name in particular; SAME is exact, and one that was asked for; from there on the levels of
+`compare`."""
 
 BIRTHS: Final = 6
 NO_BIRTH, NEW_YEAR = BIRTHS, BIRTHS + 1
@@ -48,6 +48,16 @@ DOORS: Final = 12
 """Of an address line: how near the postcodes are, times four, and how alike the lines; DOORS is missing."""
 
 
+class Beside(NamedTuple):
+    """A code for each pair, of all that is compared but the names."""
+
+    birth: Codes
+    place: Codes
+    sex: Codes
+    door: Codes
+    marks: Codes  # as the child has them packed
+
+
 class Likeness(NamedTuple):
     """A code for each pair. `crossed_...`: given against family name and the other way round."""
 
@@ -59,29 +69,27 @@ class Likeness(NamedTuple):
     place: Codes
     sex: Codes
     door: Codes
-    marks: Codes  # as the child has them packed
-
-    def of(self, places: Codes) -> "Likeness":
-        """Of these pairs alone."""
-        return Likeness(*(code[places] for code in self))
+    marks: Codes
 
 
-def likeness(asked: Packed, of: Codes, child: Packed, kin: NDArray[np.bool_]) -> Likeness:
-    """Record `of[i]` of `asked` with record `i` of `child`. `kin`: which known names are forms of one another."""
-    one, other = asked.records.take(of), child.records
-    names, place = _names(one, asked.units, other, child.units, kin), _place(one, other)
-    names[1:3][names[1:3] == SAME] = RARE  # how common a given name is as a family name is not asked
-    return Likeness(
-        given=names[0],
-        crossed_family=names[1],
-        crossed_given=names[2],
-        family=names[3],
-        birth=_birth(one["birth"], one["turned"], other["birth"]),
+def beside_names(one: Records, child: Records) -> Beside:
+    """Record `i` of the one with record `i` of the other."""
+    place = _place(one, child)
+    return Beside(
+        birth=_birth(one["birth"], one["turned"], child["birth"]),
         place=place,
-        sex=_sex(one["more"], other["more"]),
-        door=_door(one, other, place),
-        marks=other["marks"],
+        sex=_sex(one["more"], child["more"]),
+        door=_door(one, child, place),
+        marks=child["marks"],
     )
+
+
+def likeness(one: Packed, child: Packed, beside: Beside, kin: NDArray[np.bool_]) -> Likeness:
+    """Record `i` of the one with record `i` of the other, of which `beside` is known. `kin`: which known names are forms of one
+    another."""
+    names = _names(one.records, one.units, child.records, child.units, kin)
+    names[1:3][names[1:3] == SAME] = RARE  # how common a given name is as a family name is not asked
+    return Likeness(names[0], names[3], names[2], names[1], *beside)
 
 
 def _names(one: Records, units: Units, other: Records, child_units: Units, kin: NDArray[np.bool_]) -> Codes:
@@ -150,8 +158,7 @@ def _near(left: Units, right: Units, alike: Bits) -> Codes:
     code[same_sound | (better >= SIMILAR_FROM)] = SIMILAR
     code[better >= VERY_SIMILAR_FROM] = VERY_SIMILAR
     same = (left["hashed"] == right["hashed"]).nonzero()[0]
-    kind = left["kind"][same] & right["kind"][same]
-    code[same] = np.where(kind & ALONE, SAME, np.where(kind & WHOLE, RARE, VARIANT))
+    code[same] = np.where(left["kind"][same] & right["kind"][same] & WHOLE, SAME, VARIANT)
     return code
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
+from math import inf, log2
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from streams.matching.packed import Packer
 from streams.matching.posterior import posterior
 from streams.matching.roll import Roll
 from streams.matching.score import Scored, Scorer
-from streams.matching.sieve import Asked, Pairs, Sieve
+from streams.matching.sieve import Asked, Pairs, Sieve, Weighed
 
 FEW = 16
 """Candidates that are compared in full at most, those who could weigh most first: whom more than so many could outdo is far off."""
@@ -32,14 +33,14 @@ FEW = 16
 BEST = 5
 """Candidates in an answer."""
 
+FILL = 16
+"""Pairs that are looked at for the best five even of nobody: in a crowd who matters less is chosen by what finds it."""
+
 NEAR = 0.001
 """A no is explained where some child could come as near as this; who is nobody's business is compared with nobody."""
 
-MATTERS = 1e-4
-"""A child of less than this chance, against a stranger's 1, changes no answer."""
-
-AT_HOME_MATTERS = 1e-3
-"""Nor does somebody else of a child's household, of less: it is only ever weighed against a child of 190 who is to be paged."""
+MATTERS = 1e-3
+"""A child of less than this chance, against a stranger's 1, changes no answer; nor does somebody else of its household."""
 
 GROWN_UP = 18
 """Years."""
@@ -156,24 +157,30 @@ class Matcher:
         if not questions:
             return []
         now, sounds = self._clock(), self._sounds.remembering()
+        packer = self._packer.hearing(sounds)
         asked = [self._asked(question, now) for question in questions]
-        pairs = self._pairs([one.entry for one in asked], sounds, without)
-        listed, frequencies = self._roll.packed(pairs.row), self._roll.frequencies
-        look = self._sieve.look(asked, pairs, listed, self._packer.hearing(sounds), frequencies)
-        most = look.children()
+        people = self._sieve.people(asked, packer, self._roll.frequencies)
+        found = self._sieve.sift(
+            people,
+            self._pairs([one.entry for one in asked], sounds, without),
+            self._roll.packed,
+            packer,
+            sounds,
+            floor=self._bits(MATTERS),
+            least=0 if near else FILL,
+        )
         answers = [self._nobody] * len(asked)
-        for place in self._worth_comparing(pairs, most, len(asked), near):
-            own = (pairs.of == place).nonzero()[0]
-            scored = self._scored(asked[place], pairs.row[own], most[own], look.households(place, own))
+        for place in self._worth_comparing(found, len(asked), near):
+            scored = self._scored(asked[place], found, (found.pairs.of == place).nonzero()[0])
             if scored:
                 answers[place] = self._answer(asked[place].entry, scored, now, sensitive=questions[place].sensitive)
         return answers
 
-    def _worth_comparing(self, pairs: Pairs, most: Table, count: int, near: float) -> list[int]:
+    def _worth_comparing(self, found: Weighed, count: int, near: float) -> list[int]:
         """Whose child may be near, or who may come to a review by several who are not. A child found by two keys counts twice."""
-        chances = self._chance(most)
-        somebody = np.bincount(pairs.of[chances >= near], minlength=count) > 0
-        together = np.bincount(pairs.of, chances, minlength=count) >= self._model.thresholds.review / 2
+        chances, of = self._chance(found.child), found.pairs.of
+        somebody = np.bincount(of[chances >= near], minlength=count) > 0
+        together = np.bincount(of, chances, minlength=count) >= self._model.thresholds.review / 2
         worth: list[int] = (somebody | together).nonzero()[0].tolist()
         return worth
 
@@ -202,36 +209,45 @@ class Matcher:
         )
         for _, block in sorted(met):
             self._on_overflow(LABELS[block])
+        lost = [{block for person, block in met if person == place} for place in range(len(asked))]
         if without:
             others = np.isin(rows, [self._roll.row(child) for child in without], invert=True)
             places, rows = places[others], rows[others]
-        return Pairs(person[places], rows, kind_of[places] == IDENTIFIER)
+        return Pairs(person[places], rows, kind_of[places], lost)
+
+    def _each(self) -> float:
+        """The chance of any one child, before anything is known, against a stranger's 1."""
+        return self._model.prior.share_on_list / max(len(self), self._model.prior.least_children)
 
     def _chance(self, bits: Table) -> Table:
         """Of each child, against a stranger's 1."""
-        each = self._model.prior.share_on_list / max(len(self), self._model.prior.least_children)
-        chance: Table = each * np.exp2(np.minimum(bits, 200.0))
+        chance: Table = self._each() * np.exp2(np.minimum(bits, 200.0))
         return chance
 
-    def _scored(self, asked: Asked, rows: Rows, most: Table, households: Table) -> list[Scored]:
-        """The children whom it is worth while to compare, compared: the best five, and all who MATTER; at most FEW."""
+    def _bits(self, chance: float) -> float:
+        """What a child must weigh for such a chance."""
+        return log2(chance / self._each())
+
+    def _scored(self, asked: Asked, found: Weighed, own: Rows) -> list[Scored]:
+        """The children whom it is worth while to compare, compared: the best one, all who MATTER, and others up to five; at most FEW.
+        `own`: the places of the person's pairs."""
         scorer = Scorer(asked.entry, asked.same, self._model, self._compare, self._roll.frequencies)
+        most = found.child[own]
         order = np.argsort(-most, kind="stable")
-        matters = ((self._chance(most) >= MATTERS) | (self._chance(households) >= AT_HOME_MATTERS))[order]
+        rows, crossed = found.pairs.row[own][order], found.crossed[own][order]
+        matters = (np.maximum(most, found.household[own]) >= self._bits(MATTERS))[order]
         scored: dict[int, Scored] = {}
-        best: list[float] = []
-        left = int(matters.sum())
-        for row, reach, needed in zip(rows[order].tolist(), most[order].tolist(), matters.tolist(), strict=True):
+        best, left = -inf, int(matters.sum())
+        columns = rows, most[order], matters, crossed
+        for row, reach, needed, turned in zip(*(column.tolist() for column in columns), strict=True):
+            if not left and reach < best and len(scored) >= BEST:
+                break
             left -= needed
-            if not needed and len(best) == BEST and reach < best[0]:
-                if not left:
-                    break
-                continue
-            if row in scored:
+            if row in scored or (not needed and reach < best and len(scored) >= BEST):
                 continue
             for _, one in self._roll.at([row]):
-                scored[row] = scorer.score(one, row)
-                best = sorted([*best, scored[row].child])[-BEST:]
+                scored[row] = scorer.score(one, row, crossed=turned)
+                best = max(best, scored[row].child)
             if len(scored) == FEW:
                 break
         return list(scored.values())

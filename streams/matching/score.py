@@ -1,7 +1,7 @@
 """What a comparison weighs, in bits: for "the same child" and for "somebody else of that child's household", both against a stranger."""
 
 from collections.abc import Mapping
-from math import log2
+from math import inf, log2
 from typing import NamedTuple
 
 from streams.matching.compare import EXACT, SIMILAR, VARIANT, Level, NameCompare, all_but_names
@@ -12,6 +12,12 @@ from streams.matching.normalise import Entry, usable
 
 ELSEWHERE = 4
 """Level of a postcode that has nothing in common with the other."""
+
+ONE_DIGIT = 2
+"""Level of a birth date that is the other but for a digit, or for day and month changed over."""
+
+NEW_YEAR = 1_01
+"""1 January, as mmdd."""
 
 GENERATION = 12_00_00
 """Twelve years between two birth dates, as yyyymmdd: no slip of one digit in a year of this century, but another generation."""
@@ -58,15 +64,19 @@ class Scorer:
         self._household = model.household
         self._marks = {mark: usable(mark) for mark in asked.marks}
         self._seen: dict[tuple[Forms, Forms], Names] = {}
+        self._known: dict[tuple[str, int, bool, bool, bool, bool], Finding] = {}
 
-    def score(self, child: Entry, row: int) -> Scored:
+    def score(self, child: Entry, row: int, *, crossed: float = inf) -> Scored:
+        """`crossed`: the most that the names could weigh if given and family name are taken for one another."""
         both = child.given, child.family
         if both not in self._seen:
-            self._seen[both] = self._names(child)
+            self._seen[both] = self._names(child, crossed)
         names, swapped = self._seen[both]
         levels = all_but_names(self._asked, child, self._marks)
         moved = any(found.field == "postcode" and found.level == ELSEWHERE for found in levels)
-        findings = (*names, *[self._plain(found, child, moved) for found in levels])
+        born = child.birth
+        new_year, apart = born % 10000 == NEW_YEAR, abs(self._asked.birth - born) >= GENERATION
+        findings = (*names, *[self._plain(found, new_year, apart, moved) for found in levels])
         cost = self._model.swapped_names if swapped else 0.0
         same, home = cost, cost
         for finding in findings:
@@ -76,13 +86,16 @@ class Scorer:
             home += self._model.twins_of_one_name
         return Scored(row, same, home, findings, swapped)
 
-    def _names(self, child: Entry) -> Names:
+    def _names(self, child: Entry, most: float) -> Names:
         """Given with given and family with family; crosswise if that fits better by more than the cost of a swap."""
         straight = self._pair(self._asked.given, self._asked.family, child)
         if len(straight) != 1 and any(finding.level < SIMILAR for finding in straight):
             return straight, False
+        weight = sum([finding.child for finding in straight])
+        if most < weight:
+            return straight, False
         crossed = self._pair(self._asked.family, self._asked.given, child)
-        gain = sum(finding.child for finding in crossed) - sum(finding.child for finding in straight)
+        gain = sum([finding.child for finding in crossed]) - weight
         return (crossed, True) if gain + self._model.swapped_names > 0 else (straight, False)
 
     def _pair(self, given: Forms, family: Forms, child: Entry) -> tuple[Finding, ...]:
@@ -107,22 +120,34 @@ class Scorer:
             stranger = min(stranger + log2(found.forms), -0.01)
         return Finding(field, level, self._same[field][level] - stranger, household - stranger, one_in)
 
-    def _plain(self, found: Level, child: Entry, moved: bool) -> Finding:
+    def _plain(self, found: Level, new_year: bool, apart: bool, moved: bool) -> Finding:
+        """Remembered too: there are few levels."""
+        key = found.field, found.level, found.valid, new_year, apart, moved
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._weighed(*key)
+        return known
+
+    def _weighed(self, field: str, level: int, valid: bool, new_year: bool, apart: bool, moved: bool) -> Finding:
         """1 January is the day that offices write for "some time that year": more people share it than were born on it."""
-        field, level = found.field, found.level
         stranger, same = self._stranger[field][level], self._same[field][level]
-        if field == "date_of_birth" and level == 0 and child.birth % 10000 == 101:
+        if field == "date_of_birth" and level == 0 and new_year:
             stranger = log2(self._model.first_of_january)
-        if field == "date_of_birth" and level == 5 and abs(self._asked.birth - child.birth) >= GENERATION:
+        if field == "date_of_birth" and level == 5 and apart:
             same += self._model.generation_apart
         if field == "street" and moved:
             stranger = max(stranger, log2(self._model.street_elsewhere))
         if field == "postcode" and (share := self._frequencies.place(self._asked.postcode, level)):
             stranger = max(stranger, log2(share))
-        return Finding(field, level, same - stranger, self._household[field][level] - stranger, 0, found.valid)
+        return Finding(field, level, same - stranger, self._household[field][level] - stranger, 0, valid)
 
 
 def _namesake_twin(findings: tuple[Finding, ...]) -> bool:
     """Whether somebody else of the household would have to be a twin of the same given name."""
-    level = {finding.field: finding.level for finding in findings}
-    return level.get("given_name") == EXACT and level.get("date_of_birth", 9) <= 2
+    born = named = False
+    for finding in findings:
+        if finding.field == "given_name":
+            named = finding.level == EXACT
+        elif finding.field == "date_of_birth":
+            born = finding.level <= ONE_DIGIT
+    return born and named

@@ -1,14 +1,16 @@
 """Many pairs of a person and a listed child, and the most that each could weigh: who need not be compared is known by it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from streams.matching.bounds import Row, Shares, Table, weigh, weigh_marks
+from streams.matching.bounds import Row, Shares, Table, weigh_beside, weigh_marks, weigh_names
+from streams.matching.cut import Cut, edge
 from streams.matching.frequency import Frequencies
-from streams.matching.likeness import Codes, Likeness, Truth, likeness
+from streams.matching.keys import IDENTIFIER, Sounds
+from streams.matching.likeness import Beside, Codes, Likeness, Truth, beside_names, likeness
 from streams.matching.model import Model
 from streams.matching.normalise import Entry
 from streams.matching.packed import Packed, Packer
@@ -16,6 +18,9 @@ from streams.matching.score import Same
 
 AT_A_TIME = 20_000
 """Pairs looked at together: their columns stay in the processor's cache, and a list of namesakes cannot fill the memory."""
+
+CROWD = 200
+"""Pairs of one person from which on the first cut is made."""
 
 
 class Asked(NamedTuple):
@@ -27,18 +32,61 @@ class Asked(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Pair `i` is of the person `of[i]` and the child in `row[i]`; `named[i]`: found by an identifier."""
+    """Pair `i` is of the person `of[i]` and the child in `row[i]`, found by a key of the kind `kind[i]`; once for each key.
+
+    `lost[n]`: the kinds of keys of person `n` that find more children than are looked at.
+    """
 
     of: Codes
     row: Codes
-    named: Truth
+    kind: Codes
+    lost: Sequence[Collection[int]]
+
+    def at(self, places: Codes) -> "Pairs":
+        """These alone."""
+        return self._replace(of=self.of[places], row=self.row[places], kind=self.kind[places])
+
+
+class Weighed(NamedTuple):
+    """For each pair the most that "the same child" and "somebody else of the child's household" could weigh, in bits; and that the
+    names could, for the child, if given and family name are taken for one another."""
+
+    pairs: Pairs
+    child: Table
+    household: Table
+    crossed: Table
+
+
+class People(NamedTuple):
+    """Those who are asked about, packed. `rows` are what every code weighs for the child, of each of them, and then for somebody
+    else of its household; `bits` the same, by how common their names and places are."""
+
+    asked: Sequence[Asked]
+    packed: Packed
+    rows: Sequence[Row]
+    bits: Table
+
+    @property
+    def marks(self) -> list[int]:
+        """Which identifiers each has, and which of them are usable; twice, as `rows`."""
+        found: list[int] = self.packed.records["marks"].tolist()
+        return found * 2
+
+    def both(self, of: Codes) -> Codes:
+        """The places in `rows` of these people, in two rows."""
+        return np.stack([of, of + len(self.asked)])
+
+
+Listed = Callable[[Codes], Packed]
+"""The records of these rows of the list."""
 
 
 class Sieve:
     """Weighs pairs against one model."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, crowd: int = CROWD) -> None:
         self._model = model
+        self._crowd = crowd
         self._household = Row(model, model.household)
         self._row = cache(self._row_of)
 
@@ -49,42 +97,79 @@ class Sieve:
         same = self._model.same(door, birth_date_is)
         return same, Row(self._model, same, apart=self._model.generation_apart)
 
-    def look(
-        self, asked: Sequence[Asked], pairs: Pairs, listed: Packed, packer: Packer, frequencies: Frequencies
-    ) -> "Look":
-        """`listed`: the record of each pair's child."""
+    def people(self, asked: Sequence[Asked], packer: Packer, frequencies: Frequencies) -> People:
         entries = [one.entry for one in asked]
-        packed = packer.all(entries)
-        parts = [
-            likeness(packed, pairs.of[part], Packed(listed.records[part], listed.units), packer.kin)
-            for part in (slice(start, start + AT_A_TIME) for start in range(0, max(len(pairs.of), 1), AT_A_TIME))
-        ]
-        alike = parts[0] if len(parts) == 1 else Likeness(*map(np.concatenate, zip(*parts, strict=True)))
         shares = Shares(self._model, frequencies, entries)
-        return Look(self._model, self._household, asked, pairs, alike, packed.records["marks"], shares)
+        rows = [one.row for one in asked] + [self._household] * len(asked)
+        return People(asked, packer.all(entries), rows, shares.fit(rows))
+
+    def weigh(self, people: People, pairs: Pairs, listed: Listed, packer: Packer) -> Weighed:
+        """Every pair, by how alike the two could be at most."""
+        beside = _joined(Beside, self._beside(people, pairs, listed))
+        return self._weigh(people, pairs, beside, listed, packer)
+
+    def sift(
+        self, people: People, pairs: Pairs, listed: Listed, packer: Packer, sounds: Sounds, *, floor: float, least: int
+    ) -> Weighed:
+        """As `weigh`; but of a person with a crowd only the children who could weigh as much as `floor`, they or somebody else of their
+        household, or the best `least`.
+
+        Who is left depends on nobody else in the batch.
+        """
+        crowds = np.bincount(pairs.of, minlength=len(people.asked)) > self._crowd
+        if not crowds.any():
+            return self.weigh(people, pairs, listed, packer)
+        cut = self._cut(people, pairs, sounds)
+        besides, bounds = [], []
+        for part, beside in zip(_parts(len(pairs.of)), self._beside(people, pairs, listed), strict=True):
+            child = listed(pairs.row[part]).records
+            besides.append(beside)
+            bounds.append(cut.most(people.both(pairs.of[part]), pairs.kind[part], beside, child))
+        most = np.concatenate(bounds, axis=1)
+        kept = ~crowds[pairs.of] | (most.max(0) >= floor)
+        if least:
+            _fill(kept, most[0], pairs.of, crowds, least)
+        places, beside = kept.nonzero()[0], _joined(Beside, besides)
+        return self._weigh(people, pairs.at(places), Beside(*(code[places] for code in beside)), listed, packer)
+
+    def _beside(self, people: People, pairs: Pairs, listed: Listed) -> Iterator[Beside]:
+        for part in _parts(len(pairs.of)):
+            yield beside_names(people.packed.records.take(pairs.of[part]), listed(pairs.row[part]).records)
+
+    def _cut(self, people: People, pairs: Pairs, sounds: Sounds) -> Cut:
+        edges = [edge(one.entry, sounds, lost) for one, lost in zip(people.asked, pairs.lost, strict=True)]
+        marks = [row.marks(own) for row, own in zip(people.rows, people.marks, strict=True)]
+        return Cut(people.bits, marks, edges, self._model.swapped_names)
+
+    def _weigh(self, people: People, pairs: Pairs, beside: Beside, listed: Listed, packer: Packer) -> Weighed:
+        parts = []
+        for part in _parts(len(pairs.of)):
+            one = Packed(people.packed.records.take(pairs.of[part]), people.packed.units)
+            own = Beside(*(code[part] for code in beside))
+            parts.append(likeness(one, listed(pairs.row[part]), own, packer.kin))
+        alike, of = _joined(Likeness, parts), people.both(pairs.of)
+        straight, crossed = weigh_names(alike, of, people.bits, self._model.swapped_names)
+        most = np.maximum(straight, crossed) + weigh_beside(alike, of, people.bits)
+        most += weigh_marks(alike, of, people.rows, people.marks, pairs.kind == IDENTIFIER)
+        return Weighed(pairs, most[0], most[1], crossed[0])
 
 
-class Look(NamedTuple):
-    """How alike all pairs of a batch could be."""
+def _parts(count: int) -> Iterator[slice]:
+    """At least one."""
+    return (slice(start, start + AT_A_TIME) for start in range(0, max(count, 1), AT_A_TIME))
 
-    model: Model
-    household: Row
-    asked: Sequence[Asked]
-    pairs: Pairs
-    alike: Likeness
-    marks: Codes
-    shares: Shares
 
-    def children(self) -> Table:
-        """For each pair the most that "the same child" could weigh."""
-        rows = [one.row for one in self.asked]
-        bits = self.shares.fit(rows, slice(None))
-        found = weigh(self.alike, self.pairs.of, bits, self.model.swapped_names)
-        return found + weigh_marks(self.alike, self.pairs.of, rows, self.marks, self.pairs.named)
+Shape = TypeVar("Shape", Beside, Likeness)
 
-    def households(self, person: int, own: Codes) -> Table:
-        """For each pair in `own`, which are of one person, the most that "somebody else of the child's household" could weigh."""
-        alike, of, rows = self.alike.of(own), np.zeros(len(own), np.int64), [self.household]
-        bits = self.shares.fit(rows, slice(person, person + 1))
-        found = weigh(alike, of, bits, self.model.swapped_names)
-        return found + weigh_marks(alike, of, rows, self.marks[person : person + 1], self.pairs.named[own])
+
+def _joined(shape: type[Shape], parts: Iterable[Shape]) -> Shape:
+    found = list(parts)
+    return found[0] if len(found) == 1 else shape(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def _fill(kept: Truth, most: Table, of: Codes, crowds: Truth, least: int) -> None:
+    """Whoever has fewer than `least` gets the best of the others, and all who are as good as the last of them."""
+    for person in (crowds & (np.bincount(of[kept], minlength=len(crowds)) < least)).nonzero()[0].tolist():
+        own = (of == person).nonzero()[0]
+        bounds = most[own]
+        kept[own[bounds >= np.partition(bounds, -least)[-least]]] = True
