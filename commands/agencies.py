@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,7 @@ from commands.database import in_transaction
 from commands.house import WHO, refuse
 from commands.table import show
 from schemas.base import utc_now
-from schemas.london import LONDON
+from schemas.london import LONDON, today
 from schemas.probe import NAME as PROBE
 from schemas.settings import Mode, Settings
 from store import agencies as store
@@ -72,7 +72,8 @@ def agree(
     entered = Agreement(agreement, starts.date(), ends.date())
     with _refusals():
         in_transaction(lambda connection, _: agreements.agree(connection, agency, entered, at=utc_now(), who=WHO))
-    typer.echo(f"{agency} sends under {agreement} until {ends:%d %b %Y}.")
+    begins = f"from {starts:%d %b %Y}, and not before, " if entered.starts > today(utc_now()) else ""
+    typer.echo(f"{agency} sends under {agreement} {begins}until {ends:%d %b %Y}.")
 
 
 @app.command()
@@ -117,7 +118,7 @@ def list_() -> None:
                 ", ".join(kind.removeprefix("nightlight.").removesuffix(".v1") for kind in row.types),
                 ", ".join(row.authorities),
                 ", ".join(f"{end:%d %b %Y}" for end in row.key_ends) or "revoked",
-                f"{row.agreement.ends:%d %b %Y}" if row.agreement else "no agreement",
+                agreed_until(row.agreement, today(now)),
                 f"{row.last_seen_at.astimezone(LONDON):%d %b %H:%M}" if row.last_seen_at else "never",
                 _day(health.get(row.name)),
                 _late(health.get(row.name)),
@@ -128,6 +129,15 @@ def list_() -> None:
     )
     for one in silent.values():
         typer.echo(f"{one.agency} is silent: {one.because}. docs/runbooks/feed-silent.md says what to do.")
+
+
+def agreed_until(agreement: Agreement | None, day: date) -> str:
+    """An agreement's last day, or why it is not in force on this one."""
+    if agreement is None:
+        return "no agreement"
+    if day < agreement.starts:
+        return f"from {agreement.starts:%d %b %Y}"
+    return f"{'' if day <= agreement.ends else 'ended '}{agreement.ends:%d %b %Y}"
 
 
 def _day(health: feeds.Health | None) -> str:

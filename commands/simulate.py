@@ -43,6 +43,7 @@ def simulate(
         watched = people.watched(children) if children else []
     except ValueError as problem:
         refuse(str(problem))
+    key = _key(key_file)
     night = Night(
         seed=seed,
         hours=hours,
@@ -53,7 +54,7 @@ def simulate(
         today=today(utc_now()),
     )
     said = list(play(night))
-    sending = Sending(to.rstrip("/"), key_file.read_text().strip(), source, speed, run=secrets.token_hex(3))
+    sending = Sending(to.rstrip("/"), key, source, speed, run=secrets.token_hex(3))
     tally = Tally(len(said))
     typer.echo(
         f"{len(said)} events of {hours:g} hours in {authorities} authorities, in {hours * 3600 / speed:.0f} s.",
@@ -66,6 +67,16 @@ def simulate(
     except KeyboardInterrupt:
         typer.echo("Broken off.", err=True)
     _report(tally)
+
+
+def _key(file: Path) -> str:
+    try:
+        words = file.read_text().split()
+    except (OSError, UnicodeDecodeError):
+        words = []
+    if len(words) != 1 or not words[0].isascii():
+        refuse(f"{file} does not hold a key and nothing else: write into it what 'nightlight agencies add' printed.")
+    return words[0]
 
 
 def _progress(tally: Tally) -> None:

@@ -12,6 +12,7 @@ from store.agencies import agencies, hold
 from store.audit import What
 from store.rights import AgencyRefused, Agreement
 
+_ENTERED = select(agencies.c.agreement_starts, agencies.c.agreement_ends)
 _AGREEMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 
 
@@ -19,7 +20,8 @@ async def agree(connection: AsyncConnection, agency: str, agreement: Agreement, 
     """Enter the sharing agreement under which an agency sends, in place of the former one.
 
     Raises:
-        AgencyRefused: there is no such agency, or the agreement is over, or has no sound id.
+        AgencyRefused: there is no such agency, or the agreement is over, or has no sound id; or it begins later, while the
+            former one is in force: until then the agency would be refused.
     """
     if not _AGREEMENT.fullmatch(agreement.id):
         raise AgencyRefused(
@@ -28,6 +30,14 @@ async def agree(connection: AsyncConnection, agency: str, agreement: Agreement, 
     if agreement.ends < max(agreement.starts, today(at)):
         raise AgencyRefused("The agreement must end today or later, and not before it starts: look at its dates.")
     await hold(connection, agency)
+    former = (await connection.execute(_ENTERED.where(agencies.c.agency == agency))).one()
+    now = today(at)
+    in_force = former.agreement_starts and former.agreement_starts <= now <= former.agreement_ends
+    if in_force and agreement.starts > now:
+        raise AgencyRefused(
+            f"{agency} sends under another agreement until {former.agreement_ends:%d %b %Y}, and nothing would be taken until "
+            "this one starts: enter it on its first day, or with a first day that has come."
+        )
     values = {
         "agreement": agreement.id,
         "agreement_starts": agreement.starts,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from commands.agencies import agreed_until
 from connectors.problems import Reason
 from connectors.tally import Tally
 from schemas.metrics import Metrics
@@ -191,6 +192,36 @@ async def test_an_agreement_that_cannot_be_in_force_is_refused(
 
         with pytest.raises(AgencyRefused, match=says):
             await agreements.agree(connection, "met", agreement, at=SATURDAY, who="test")
+
+
+async def test_an_agreement_that_begins_later_does_not_end_the_one_in_force(database_url: str) -> None:
+    day = SATURDAY.date()
+    first, later = (
+        Agreement("ISA-1", day, day + timedelta(days=9)),
+        Agreement("ISA-2", day + timedelta(days=10), date(2027, 11, 1)),
+    )
+    async with engine(database_url) as made, made.begin() as connection:
+        await _register(connection)
+        await agreements.agree(connection, "met", later, at=SATURDAY, who="test")  # nothing is in force yet
+        await agreements.agree(connection, "met", first, at=SATURDAY, who="test")
+
+        with pytest.raises(AgencyRefused, match="until 30 Nov 2026"):
+            await agreements.agree(connection, "met", later, at=SATURDAY, who="test")
+
+        await agreements.agree(connection, "met", later, at=SATURDAY + timedelta(days=10), who="test")
+
+
+@pytest.mark.parametrize(
+    ("agreement", "shown"),
+    [
+        (None, "no agreement"),
+        (Agreement("ISA-1", date(2026, 1, 1), date(2026, 11, 21)), "21 Nov 2026"),
+        (Agreement("ISA-1", date(2026, 11, 22), date(2027, 1, 1)), "from 22 Nov 2026"),
+        (Agreement("ISA-1", date(2026, 1, 1), date(2026, 11, 20)), "ended 20 Nov 2026"),
+    ],
+)
+def test_the_list_says_of_an_agreement_whether_it_is_in_force(agreement: Agreement | None, shown: str) -> None:
+    assert agreed_until(agreement, SATURDAY.date()) == shown
 
 
 async def test_without_an_agreement_the_door_says_so_and_keeps_nothing() -> None:

@@ -5,6 +5,7 @@ import random
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -22,6 +23,7 @@ from schemas.settings import Mode, Settings
 from schemas.web import serving_in_thread
 from store.rights import Agency
 from tests.gateway import MET, MET_KEY, NOW, Gateway, key_of
+from tests.house import own_environment, run
 
 SHORT = Night(hours=1.0, authorities=2, rate=3.0)
 REGION = Agency("simulation", ("simulation",), MET.types, frozenset({"*"}))
@@ -141,3 +143,15 @@ async def _listens(url: str) -> None:
                 await asyncio.sleep(0.02)
             else:
                 return
+
+
+@pytest.mark.parametrize("held", [b"", b"one two", b"shown once:\nnl_abc\n", b"\xff\xfe"])
+def test_a_key_file_that_holds_no_key_is_refused_in_one_sentence(tmp_path: Path, held: bytes) -> None:
+    (tmp_path / "key").write_bytes(held)
+
+    words = ("simulate", "--to", "http://127.0.0.1:1", "--key-file", str(tmp_path / "key"))
+    done = run(*words, environment=own_environment(tmp_path))
+
+    assert done.returncode == 1
+    assert "does not hold a key" in done.stderr
+    assert "nl_abc" not in done.stderr

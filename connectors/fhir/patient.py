@@ -21,9 +21,6 @@ NHS_SYSTEMS: Final = frozenset(
         "urn:oid:2.16.840.1.113884.2.1.4.1",
     }
 )
-STATUS: Final = "NHSNumberVerificationStatus"
-DOUBTED: Final = frozenset({"04", "05", "number-present-but-not-traced", "trace-needs-to-be-resolved"})
-"""Of UKCore-NHSNumberVerificationStatus: a trace found nobody or several, or waits for a person to resolve it."""
 
 RESTRICTED: Final = frozenset({"R", "V", "REDACTED", "LOCIS", "SDV"})
 """Of v3-Confidentiality, as PDS uses it: restricted, very restricted, and a record that is no longer anybody's. Of v3-ActCode:
@@ -42,7 +39,7 @@ def read_patient(patient: Record, where: str, *, restricted: bool = False) -> Pa
     """
     sensitive = restricted or restricts(patient.meta)
     names = _names(patient.name)
-    number, doubted = _nhs_number(patient.identifier)
+    number = _nhs_number(patient.identifier)
     nameless = bool(patient.name) and "family_name" not in names
     fields: dict[str, Any] = {
         **names,
@@ -50,7 +47,7 @@ def read_patient(patient: Record, where: str, *, restricted: bool = False) -> Pa
         "sex": _sex(patient, where),
         **({} if sensitive else _address(patient.address)),
         "nhs_number": number,
-        "identity_reliable": False if doubted or nameless else None,
+        "identity_reliable": False if nameless else None,
     }
     person = {name: value for name, value in fields.items() if value not in (None, "", [])}
     return Patient(
@@ -88,17 +85,15 @@ def is_nhs_number(identifier: Identifier) -> bool:
     return bool({"NH", "NHS"} & set(identifier.type.codes))
 
 
-def _nhs_number(identifiers: tuple[Identifier, ...]) -> tuple[str | None, bool]:
-    """The first that can be used, or the first that was given: a slip is still worth comparing. And whether it is in doubt."""
+def _nhs_number(identifiers: tuple[Identifier, ...]) -> str | None:
+    """The first that can be used, or the first that was given: a slip is still worth comparing.
+
+    That nobody could trace it (UKCore-NHSNumberVerificationStatus) throws no doubt on the name and the birth date, as over HL7.
+    """
     given = [one for one in identifiers if one.value and is_nhs_number(one) and one.use != "old"]
     usable = [one for one in given if nhs_number(str(one.value)).usable]
     chosen = next(iter((*usable, *given)), None)
-    if chosen is None:
-        return None, False
-    said = {
-        code for each in chosen.extension if each.url.endswith(STATUS) and each.concept for code in each.concept.codes
-    }
-    return str(chosen.value)[:64], bool({code.lower() for code in said} & DOUBTED)
+    return str(chosen.value)[:64] if chosen else None
 
 
 def _names(names: tuple[HumanName, ...]) -> dict[str, Any]:

@@ -12,9 +12,6 @@ from connectors.hl7.header import Header, Wants
 from schemas.london import LONDON
 
 OURSELVES: Final = "NIGHTLIGHT"
-LONGEST_ID: Final = 199
-"""Of a control id (version 2.7; earlier ones had 20, and senders went over it)."""
-
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -148,8 +145,9 @@ def _bare(version: str) -> bool:
 
 
 def _echo(header: Header | None) -> str:
-    """MSH-10 as it was written: its delimiters are the answer's too, so it cannot say anything but itself."""
-    return _CONTROL.sub("", header.control_id)[:LONGEST_ID] if header else ""
+    """MSH-10 as it was written, however long: a sender waits for its own. Its delimiters are the answer's too, so it cannot say
+    anything but itself."""
+    return _CONTROL.sub("", header.control_id) if header else ""
 
 
 def _processing(header: Header | None) -> str:

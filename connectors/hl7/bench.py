@@ -15,12 +15,16 @@ from store.senders import Sender
 
 _MARKS: Final = re.compile(rb"\x1c\r?|\x0b")
 _HEAD: Final = re.compile(rb"(?:^|(?<=[\r\n]))(?=MSH[^A-Za-z0-9\s])")
+_ENVELOPE: Final = re.compile(rb"(?:FHS|BHS)[^A-Za-z0-9\s](?:(?!MSH).)*\Z", re.DOTALL)
 
 
 def split(held: bytes) -> list[bytes]:
     """The messages in a file: in MLLP frames, or one after the other, each beginning with MSH."""
     parts = [part.strip(b"\r\n") for part in _MARKS.split(held)] if b"\x0b" in held else _HEAD.split(held)
-    return [part for part in parts if part.strip()] or [b""]
+    found = [part for part in parts if part.strip()]
+    if len(found) > 1 and _ENVELOPE.match(found[0].lstrip()):  # the head of a batch: its messages come behind
+        del found[0]
+    return found or [b""]
 
 
 class Bench:

@@ -16,8 +16,6 @@ _DECLARED: Final = {
     "UNICODE": _UTF_8,
     "UNICODEUTF8": _UTF_8,
     "UTF8": _UTF_8,
-    "UNICODEUTF16": "utf-16",
-    "UNICODEUTF32": "utf-32",
     "WINDOWS1252": _WINDOWS,
     "CP1252": _WINDOWS,
     "ISOIR87": "iso2022_jp",
@@ -34,7 +32,7 @@ LONGEST: Final = 100
 """Bytes of a character set's name."""
 
 _LINE_END: Final = re.compile(rb"[\r\n]")
-_SEVERAL_BYTES: Final = ("gb18030", "euc_kr", "big5", "iso2022_jp", "iso2022_jp_1", "utf-16", "utf-32")
+_SEVERAL_BYTES: Final = ("gb18030", "euc_kr", "big5", "iso2022_jp", "iso2022_jp_1")
 
 
 class Decoded(NamedTuple):
@@ -62,12 +60,12 @@ def decode(data: bytes) -> Decoded:
     """Every byte becomes a character: what is declared wrongly is tried as UTF-8, then as Windows-1252, then as Latin-1.
 
     Bytes that are UTF-8 with more than ASCII in it are UTF-8 whatever is declared, unless that is one of the sets with
-    several bytes to a character: nobody is called 'ZoÃ«'.
+    several bytes to a character: nobody is called 'ZoÃ«'. UTF-16 and UTF-32 are known by the NULs beside every letter, and
+    by nothing else: who declares them and sends single bytes is read, and answered, in what was sent.
     """
     data = data.removeprefix(codecs.BOM_UTF8)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or data[1:2] == b"\0" or data[:1] == b"\0":
-        codec = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else _sixteen(data)
-        return _first(data, (codec, "latin-1"))
+    if wide := _wide(data[:4]):
+        return _first(data, (wide, "latin-1"))
     if data.isascii() and b"\x1b" not in data:
         return Decoded(data.decode("ascii"), declared(data) or _UTF_8)
     codec = declared(data) or _UTF_8
@@ -76,8 +74,19 @@ def decode(data: bytes) -> Decoded:
     return _first(data, (_UTF_8, codec, _WINDOWS, "latin-1"))
 
 
-def _sixteen(data: bytes) -> str:
-    return "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
+def _wide(start: bytes) -> str | None:
+    """The codec of text with two or four bytes to a letter; None if its first letter has one."""
+    if start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if start[1:4] == b"\0\0\0":
+        return "utf-32-le"
+    if start[:3] == b"\0\0\0":
+        return "utf-32-be"
+    if start[1:2] == b"\0":
+        return "utf-16-le"
+    return "utf-16-be" if start[:1] == b"\0" else None
 
 
 def _first(data: bytes, tried: tuple[str, ...]) -> Decoded:

@@ -15,6 +15,11 @@ NULL: Final = '""'
 
 MOST_SEGMENTS: Final = 5_000
 
+LONGEST_HEAD: Final = 65_536
+"""Bytes in which a header is looked for, if the whole cannot be read."""
+
+_ENVELOPE: Final = re.compile(r"(?:FHS|BHS)[^A-Za-z0-9\s]")
+_HEAD: Final = re.compile(r"[\r\n]+(?=MSH)")
 _BEGINNING: Final = " \t\r\n\ufeff\0"
 
 
@@ -109,11 +114,13 @@ class Message:
 def parse(data: bytes) -> Message:
     """The message in a frame. Segments end with CR, LF or both; a line end in the middle of a field is part of the field.
 
+    One message in the envelope of a batch (FHS, BHS … BTS, FTS) is a message like any other.
+
     Raises:
         Unreadable: no MSH at the beginning, delimiters that divide nothing, a second MSH, too many segments.
     """
     text, codec = decode(data)
-    text = text.strip(_BEGINNING)
+    text = _out_of_envelope(text.strip(_BEGINNING))
     delimiters = Delimiters.of(text)
     lines = _ends(delimiters.field).split(text)
     if len(lines) > MOST_SEGMENTS:
@@ -127,14 +134,24 @@ def parse(data: bytes) -> Message:
 def header_of(data: bytes) -> Segment | None:
     """The MSH segment alone, wherever it is in bytes that cannot be read as a message: whoever sent them wants an answer."""
     begins = data.find(MSH.encode())
-    if begins < 0:
+    text, codec = decode(data[max(begins, 0) :][:LONGEST_HEAD])
+    if begins < 0:  # two bytes to a letter, or no header at all
+        text = text[text.find(MSH) :]
+    if not text.startswith(MSH):
         return None
-    text, codec = decode(data[begins : begins + 65_536])
     try:
         delimiters = Delimiters.of(text)
     except Unreadable:
-        delimiters = Delimiters(text[3]) if len(text) > 3 and not text[3].isalnum() else Delimiters()
+        mark = text[3:4]
+        divides = mark.isprintable() and not (mark.isalnum() or mark.isspace())
+        delimiters = Delimiters(mark) if mark and divides else Delimiters()
     return _segment(re.split(r"[\r\n]", text, maxsplit=1)[0], delimiters, codec)
+
+
+def _out_of_envelope(text: str) -> str:
+    """From MSH on, where a batch's own headers come before it. What comes behind, BTS and FTS, are segments of no use to us."""
+    first = _HEAD.search(text) if _ENVELOPE.match(text) else None
+    return text[first.end() :] if first else text
 
 
 _patterns: dict[str, re.Pattern[str]] = {}

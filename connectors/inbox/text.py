@@ -18,7 +18,9 @@ LONGEST_LINE: Final = 64 * 1024
 MOST_LINES: Final = 20
 """Of one row: a cell may hold line ends, an address of twenty lines does not exist."""
 DELIMITERS: Final = ",;\t|"
-_NUL_PAIRS: Final = re.compile(rb"\A(?:[^\0]\0){8}")
+_NUL_PAIRS: Final = {"utf-16-le": re.compile(rb"(?:[^\0]\0){8}"), "utf-16-be": re.compile(rb"(?:\0[^\0]){8}")}
+_EXCELS_OWN: Final = re.compile(r'"?sep=([,;\t|])"?[\r\n]*', re.IGNORECASE)
+"""A first line with which a spreadsheet tells another what divides the cells."""
 
 
 class Unreadable(Exception):
@@ -73,7 +75,8 @@ def _guesses(file: IO[bytes]) -> list[str]:
         return ["utf-16"]
     if start.startswith(codecs.BOM_UTF8):
         return ["utf-8-sig"]
-    return ["utf-16-le"] if _NUL_PAIRS.match(start) else ["utf-8-sig", "cp1252"]
+    wide = [encoding for encoding, pairs in _NUL_PAIRS.items() if pairs.match(start)]
+    return wide or ["utf-8-sig", "cp1252"]
 
 
 def _decodes(file: IO[bytes], encoding: str) -> bool:
@@ -97,6 +100,9 @@ def rows(file: IO[str], delimiter: str | None = None) -> Iterator[Row]:
     """
     lines = _Lines(file)
     for number, text in lines:
+        if number == 1 and (said := _EXCELS_OWN.fullmatch(text)):
+            delimiter = delimiter or said[1]
+            continue
         if not text.strip().strip("".join(DELIMITERS)):
             continue
         if delimiter is None:

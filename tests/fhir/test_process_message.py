@@ -216,23 +216,26 @@ PERSONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"nhs_number": "9990000018"},
     ),
     "a number with a slip": ({"identifier": [{"system": NHS, "value": "9990000019"}]}, {"nhs_number": "9990000019"}),
-    "a number that was not found": (
-        {
-            "identifier": [
-                {
-                    "system": NHS,
-                    "value": "9990000018",
-                    "extension": [
-                        {
-                            "url": "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-NHSNumberVerificationStatus",
-                            "valueCodeableConcept": {"coding": [{"code": "04"}]},
-                        }
-                    ],
-                }
-            ]
-        },
-        {"nhs_number": "9990000018", "identity_reliable": False},
-    ),
+    **{
+        f"a number with the status {code}": (
+            {
+                "identifier": [
+                    {
+                        "system": NHS,
+                        "value": "9990000018",
+                        "extension": [
+                            {
+                                "url": "https://fhir.hl7.org.uk/StructureDefinition/Extension-UKCore-NHSNumberVerificationStatus",
+                                "valueCodeableConcept": {"coding": [{"code": code}]},
+                            }
+                        ],
+                    }
+                ]
+            },
+            {"nhs_number": "9990000018", "identity_reliable": True},
+        )
+        for code in ("02", "04", "number-present-but-not-traced", "trace-needs-to-be-resolved")
+    },
     "a former address": (
         {"address": [{"use": "old", "postalCode": "E8 1AA"}, {"use": "home", "postalCode": "N5 2BB"}]},
         {"postcode": "N5 2BB", "address_line": None},

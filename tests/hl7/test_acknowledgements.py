@@ -91,7 +91,7 @@ def test_the_answer_uses_the_delimiters_of_the_message() -> None:
 
 
 def test_a_control_id_comes_back_as_it_was_written() -> None:
-    for written in ("Q1663^X2", "A~B", "a b", "\\X0D\\MSH", "0" * 199):
+    for written in ("Q1663^X2", "A~B", "a b", "\\X0D\\MSH", "0" * 199, "9" * 1000):
         assert fields(answer(header(control_id=written)))[2] == written
 
 

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.hl7.acknowledgements import acknowledge
+from connectors.hl7.bench import split
 from connectors.hl7.charset import decode
 from connectors.hl7.delimiters import Delimiters, Unreadable
 from connectors.hl7.escapes import unescape
 from connectors.hl7.header import read_header
-from connectors.hl7.message import NULL, parse
+from connectors.hl7.message import NULL, header_of, parse
 from connectors.hl7.times import birth_date, instant
 from tests.hl7.cast import NOW, SAMPLES, message, samples
 
@@ -129,8 +131,59 @@ def test_a_name_is_read_in_the_charset_it_was_written_in_whatever_was_declared(d
     assert parse(data).segment("PID").part(5, 2) == "ZOË"
 
 
-def test_utf_16_is_read_where_no_byte_of_it_is_a_mark() -> None:
-    assert decode("MSH|^~\\&|A".encode("utf-16")).text.startswith("MSH")
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_text_with_several_bytes_to_a_letter_is_read_where_no_byte_of_it_is_a_mark(codec: str) -> None:
+    data = message(charset="UNICODE UTF-16").decode().replace("ROBIN", "ZOË").encode(codec)
+
+    assert parse(data).segment("PID").part(5, 2) == "ZOË"
+
+
+@pytest.mark.parametrize("declared", ["UNICODE UTF-16", "UNICODE UTF-32"])
+@pytest.mark.parametrize("name", ["ROBIN", "ZOË", "ZOËS"])  # with an even and with an odd count of bytes
+@pytest.mark.parametrize("codec", ["utf-8", "cp1252"])
+def test_who_declares_utf_16_and_sends_single_bytes_is_read_and_answered_in_those(
+    declared: str, name: str, codec: str
+) -> None:
+    data = message(charset=declared, control_id="C-1").decode().replace("ROBIN", name).encode(codec)
+    read = parse(data)
+
+    assert read.segment("PID").part(5, 2) == name
+    assert acknowledge(read_header(read), None, at=NOW, new_id=lambda: "N1").encoded().endswith(b"MSA|AA|C-1\r")
+
+
+def test_what_cannot_be_read_is_answered_with_its_control_id_in_utf_16_too() -> None:
+    two = message(control_id="C-1") + message(control_id="C-2")
+
+    head = header_of(two.decode().encode("utf-16-le"))
+
+    assert head is not None
+    assert head.raw(10) == "C-1"
+
+
+@pytest.mark.parametrize("mark", ["\r", "\n", "\t", "\x01", " ", "A"])
+def test_what_divides_nothing_divides_no_answer_either(mark: str) -> None:
+    head = header_of(f"MSH{mark}^~{mark}".encode())
+
+    assert head is not None
+    assert head.delimiters == USUAL
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+def test_one_message_in_the_envelope_of_a_batch_is_a_message_like_any_other(end: bytes) -> None:
+    batch = b"FHS|^~\\&|PAS\rBHS|^~\\&|PAS\r" + message(control_id="C-1") + b"BTS|1\rFTS|1\r"
+
+    read = parse(batch.replace(b"\r", end))
+
+    assert (read.header.raw(10), read.segment("PID").part(5, 2)) == ("C-1", "ROBIN")
+
+
+def test_several_messages_in_a_batch_are_refused_and_an_empty_batch_is_none() -> None:
+    head = b"BHS|^~\\&|PAS\r"
+
+    with pytest.raises(Unreadable, match="two messages"):
+        parse(head + message() + message())
+    with pytest.raises(Unreadable):
+        parse(head + b"BTS|0\r")
 
 
 @given(st.binary(max_size=300))
@@ -223,3 +276,11 @@ def test_every_message_of_others_is_read() -> None:
 def test_the_messages_of_others_are_all_here_or_their_directory_is_not() -> None:
     """NIGHTLIGHT_TEST_SAMPLES names it; by default it is `shared/samples` beside the repository."""
     assert len(samples()) == (68 if SAMPLES.is_dir() else 0)
+
+
+def test_a_file_of_a_batch_holds_its_messages_and_its_own_head_is_none_of_them() -> None:
+    head = b"FHS|^~\\&|PAS\rBHS|^~\\&|PAS\r"
+
+    assert len(split(head + message() + message() + b"BTS|2\rFTS|1\r")) == 2
+    assert len(split(message() + message())) == 2
+    assert split(head) == [head]

@@ -28,6 +28,7 @@ def cells(text: str) -> list[list[str] | None]:
         ("utf-8-sig", "utf-8-sig"),
         ("utf-16", "utf-16"),
         ("utf-16-le", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
         ("cp1252", "cp1252"),
     ],
 )
@@ -76,6 +77,12 @@ def test_the_header_tells_the_delimiter(delimiter: str) -> None:
         ["id", "name", "x"],
         ["1", "a b", ""],
     ]
+
+
+@pytest.mark.parametrize("said", ["sep=;", "SEP=;", '"sep=;"'])
+def test_a_spreadsheets_own_first_line_tells_the_delimiter_and_is_no_header(said: str) -> None:
+    assert cells(f"{said}\nid;name, whole\n1;a\n") == [["id", "name, whole"], ["1", "a"]]
+    assert len(cells(f"id;name\n{said}\n")) == 2  # further down it is a row like any other
 
 
 def test_lines_that_hold_nothing_are_passed_over_and_numbers_are_the_editors() -> None:
