@@ -29,6 +29,9 @@ ACTS = {
 }
 """What a key does: the same digits as in a reply."""
 
+KEYS = frozenset("0123456789*#")
+"""All that a telephone has."""
+
 
 def router(callbacks: Callbacks) -> APIRouter:
     """POST /twilio/voice, /twilio/key, /twilio/call and /twilio/machine."""
@@ -76,6 +79,9 @@ class Spoken:
             answered = await self._act(connection, call, pressed, now) if call else None
             if call and (answered or (call.page is None and pressed)):
                 await self._write_down(connection, call, fields, now)
+            elif call and pressed in KEYS:  # it means nothing, and it was pressed: the timeline says so
+                wrong = Receipt(TWILIO, need(fields, "CallSid"), f"key-{pressed}", pressed, call.attempt)
+                await settle.take(connection, wrong, at=now)
         if call is None:
             return _twiml(tell(wording.NOTHING))
         if answered is None:

@@ -109,6 +109,7 @@ async def carry_out(
         return None
     stands, tried = held
     decided = decide(stands, tried, at)
+    await escalating.mark_acted_on(connection, stands, silent_since=at - RECEIPT_WITHIN)
     for person, channel in decided.channels:
         await sending.add(
             connection,
@@ -125,7 +126,6 @@ async def carry_out(
     if decided.step is None:
         return decided.because
     at_point("before_escalate")
-    await escalating.mark_acted_on(connection, stands, silent_since=at - RECEIPT_WITHIN)
     told = await begin_step(connection, page, step=decided.step, round=decided.round, at=at)
     logger().info("page-stepped", page=str(page), reason=decided.because.value, step=decided.step, count=told)
     return decided.because

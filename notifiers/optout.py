@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.logs import logger
-from schemas.pages import Purpose, Role
+from schemas.pages import Channel, Purpose
 from store import answers, people, sending
 from store.audit import What, record
 from store.people import Responder, responders
@@ -26,14 +27,9 @@ async def stop(
     await _set(connection, person, at)
     told = 0
     for team in person.teams:
-        for manager in await people.on_call(connection, team, Role.MANAGER, at):
-            if manager.person != person.person:
-                about_this = f"{about}/{team}"
-                told += await sending.add(
-                    connection, purpose=Purpose.STOPPED, person=manager.person, at=at, team=team, about=about_this
-                )
+        told += await _tell(connection, person, team, about=f"{about}/{team}", at=at)
     if not told:
-        logger().error("phone-stopped-and-no-manager-on-call", count=len(person.teams))
+        logger().error("phone-stopped-and-nobody-to-tell", count=len(person.teams))
     await record(
         connection,
         What.PHONE_STOPPED,
@@ -42,6 +38,13 @@ async def stop(
         at=at,
         detail={"managers_told": told},
     )
+
+
+async def _tell(connection: AsyncConnection, person: Responder, team: str, *, about: str, at: datetime) -> int:
+    """Returns how many are told. Of those who are no managers nobody by mail alone: they have opted out too."""
+    told = await people.managers_or_others(connection, team, at, but=person.person, others_by=(Channel.SMS,))
+    stopped: dict[str, Any] = {"purpose": Purpose.STOPPED, "team": team, "about": about, "at": at}
+    return sum([await sending.add(connection, person=who, channel=channel, **stopped) for who, channel in told])
 
 
 async def start(connection: AsyncConnection, person: Responder, *, at: datetime) -> None:

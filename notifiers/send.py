@@ -240,7 +240,9 @@ class Sender:
             await self._settle_failed(one, problem, provider, now)
         elif problem.reason is not Reason.NO_ANSWER:
             async with self.engine.begin() as connection:
-                await sending.shorten(connection, one.attempt, deadline=now + GRACE)
+                await sending.shorten(
+                    connection, one.attempt, deadline=now + GRACE, reason=problem.reason.value, code=problem.code
+                )
         outcome = "failed" if problem.certain else "unknown"
         self._count(one.channel, provider or NONE, outcome)
         words = {"attempt": str(one.attempt), "reason": problem.reason.value, "code": problem.code}

@@ -41,16 +41,12 @@ class Fields:
 
 
 def write(purpose: Purpose, fields: Fields) -> str:
-    """The text for this purpose, in the GSM 7-bit alphabet."""
+    """The text for this purpose, in the GSM 7-bit alphabet. A page that would take two parts is said in fewer words."""
     words = DRILLS.get(purpose, PURPOSES[purpose]) if fields.drill else PURPOSES[purpose]
     if fields.possible:
         words = POSSIBLE.get(purpose, words)
-    note = fields.note if _NOTE.fullmatch(fields.note) else ""
-    return _plain(
-        words.format(
-            reference=fields.reference, place=fields.place, team=_team(fields.team), link=fields.link, note=note
-        )
-    )
+    text = fill(words, fields)
+    return fill(SHORTER[words], fields) if len(text) > ONE_PART and words in SHORTER else text
 
 
 def fill(words: str, fields: Fields, **instead: str) -> str:
@@ -92,6 +88,12 @@ POSSIBLE: dict[Purpose, str] = {
     Purpose.PAGE: "Nightlight {reference}: possible new moment at {place} ({team}). Reply 1 to accept, 2 to pass on. {link}",
 }
 """The same of a page for which nobody has yet decided who it is."""
+
+SHORTER: dict[str, str] = {
+    PURPOSES[Purpose.PAGE]: "Nightlight {reference}: {place} ({team}). Reply 1 accept, 2 pass on. {link}",
+    POSSIBLE[Purpose.PAGE]: "Nightlight {reference}: possible, {place} ({team}). Reply 1 accept, 2 pass on. {link}",
+}
+"""The same where the names of a team and of a house are long: of two parts one may come late, or alone."""
 
 _TIME = r"[0-2][0-9]:[0-5][0-9](?: (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-9]{1,2})?"
 _NOTE = re.compile(rf"[0-9]{{6}}|(?:{'|'.join(Role)})(?: (?:from|to|since) {_TIME})*")

@@ -94,7 +94,8 @@ async def pass_on(connection: AsyncConnection, page: UUID, person: str, *, via: 
         return await _as_it_stands(connection, page, person)
     told = (attempts.c.page == page) & (attempts.c.person == person) & (attempts.c.purpose == Purpose.PAGE)
     here = (attempts.c.step == row.step) & (attempts.c.round == row.round) & attempts.c.passed_at.is_(None)
-    await connection.execute(update(attempts).where(told & here).values(passed_at=at))
+    # To be decided about once more, even where it had failed: the text has come through after all.
+    await connection.execute(update(attempts).where(told & here).values(passed_at=at, acted_on=False))
     await record(
         connection, What.PAGE_PASSED, who=person, about=f"page/{page}", at=at, detail={"via": via, "step": row.step}
     )

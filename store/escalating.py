@@ -44,13 +44,16 @@ _WAITING: Final = text("""
     SELECT page FROM pages AS open
     WHERE state = 'open' AND (next_step_at <= :at OR EXISTS (
         SELECT FROM attempts AS one
-        WHERE (one.page, one.purpose, one.step, one.round) = (open.page, 'page', open.step, open.round) AND (
-            one.state IN ('failed', 'undelivered', 'unknown') OR one.passed_at IS NOT NULL
-            OR (one.state = 'sent' AND one.sent_at <= :silent_since)
-        )
+        WHERE (one.page, one.purpose, one.step, one.round) = (open.page, 'page', open.step, open.round)
+            AND NOT one.acted_on AND (
+                one.state IN ('failed', 'undelivered') OR (one.state = 'unknown' AND one.try > 1)
+                OR one.passed_at IS NOT NULL OR (one.state = 'sent' AND one.sent_at <= :silent_since)
+            )
     ))
     ORDER BY next_step_at LIMIT :limit
 """)
+# A first try of which nothing is known is tried again, and that one will say how it went. What has been acted on changes
+# nothing more: of two people, one whose phone is off must not have the page looked at again and again, before all others.
 
 
 async def waiting(connection: AsyncConnection, *, at: datetime, receipt_within: timedelta, limit: int) -> list[UUID]:
@@ -137,7 +140,7 @@ async def ask_for_contact(
 
 
 async def mark_acted_on(connection: AsyncConnection, page: OpenPage, *, silent_since: datetime) -> None:
-    """Note on the attempts of the step that ends here which of them moved the page on: those that reached nobody."""
+    """Note on the attempts of the page's step which of them have been decided about: those that reached nobody."""
     here = (
         (attempts.c.page == page.page)
         & (attempts.c.purpose == Purpose.PAGE)
@@ -145,8 +148,10 @@ async def mark_acted_on(connection: AsyncConnection, page: OpenPage, *, silent_s
         & (attempts.c.round == page.round)
     )
     silent = (attempts.c.state == AttemptState.SENT) & (attempts.c.sent_at <= silent_since)
-    reached_nobody = or_(attempts.c.state.in_(SPENT), attempts.c.passed_at.is_not(None), silent)
-    await connection.execute(update(attempts).where(here & reached_nobody).values(acted_on=True))
+    # Not the unknown: a late receipt may still give them hope, and take it again.
+    over = attempts.c.state.in_((AttemptState.FAILED, AttemptState.UNDELIVERED))
+    new = ~attempts.c.acted_on & or_(over, attempts.c.passed_at.is_not(None), silent)
+    await connection.execute(update(attempts).where(here & new).values(acted_on=True))
 
 
 async def bring_forward(connection: AsyncConnection, page: UUID, *, to: datetime) -> None:

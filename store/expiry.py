@@ -10,11 +10,11 @@ from sqlalchemy import Column, ColumnElement, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.kinds import DRILL, NO_CHILD
-from schemas.pages import Channel, MomentState, PageState, Purpose, Role
+from schemas.pages import MomentState, PageState, Purpose, Role
 from store import audit, children, feeds, sending, subjects
 from store.moments import forget_outcomes, forget_reviews, moments, reviews
 from store.pages import drop_pending, pages
-from store.people import on_call
+from store.people import managers_or_others
 
 WHO = "pager"
 KEEP = timedelta(days=90)
@@ -30,7 +30,8 @@ ENDS_AS = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A page whose window is over. `told` are the managers who are told; none where contact had been made, or none is on call."""
+    """A page whose window is over. `told` are the managers who are told, or who stands in for them; none
+    where contact had been made, or nobody can be found."""
 
     page: UUID
     reference: str
@@ -144,8 +145,7 @@ async def _end_page(connection: AsyncConnection, page: UUID, was: PageState, at:
         await connection.execute(update(pages).where(pages.c.page == page).values(**values).returning(*pages.c))
     ).one()
     await drop_pending(connection, page, at=at)
-    managers = await on_call(connection, row.team, Role.MANAGER, at) if ENDS_AS[was] is PageState.EXPIRED else []
-    told = [(who.person, channel) for who in managers if (channel := who.first_of((Channel.SMS, Channel.EMAIL)))]
+    told = await managers_or_others(connection, row.team, at) if ENDS_AS[was] is PageState.EXPIRED else []
     for person, channel in told:
         await sending.add(connection, page=page, purpose=Purpose.EXPIRED, person=person, at=at, channel=channel)
     people = tuple(person for person, _ in told)

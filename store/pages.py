@@ -110,7 +110,7 @@ attempts = Table(
     Column("note", Text),  # what its text says besides: times of a shift, or the code for a phone
     Column(
         "acted_on", Boolean, nullable=False, server_default=text("false")
-    ),  # a failure has already moved the page on
+    ),  # that it reached nobody has been decided about
     UniqueConstraint("page", "purpose", "step", "round", "person", "channel", "try"),
     CheckConstraint(one_of("state", AttemptState), name="state_known"),
     CheckConstraint(one_of("purpose", Purpose), name="purpose_known"),

@@ -1,9 +1,9 @@
 """People on call: responders, their shifts, and the steps in which a team is told."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     CheckConstraint,
@@ -156,6 +156,20 @@ async def last_resort(
         if reached := [who for who in map(_responder, rows) if who.first_of(channels)]:
             return reached
     return []
+
+
+TOLD_BY: Final = (Channel.SMS, Channel.EMAIL)
+"""How a manager is told of what is no page: by mail, if their own phone has opted out."""
+
+
+async def managers_or_others(
+    connection: AsyncConnection, team: str, at: datetime, *, but: str = "", others_by: Sequence[Channel] = TOLD_BY
+) -> list[tuple[str, Channel]]:
+    """The managers on call, without `but`; where none of them can be reached, whoever else of the team can be found."""
+    managers = [who for who in await on_call(connection, team, Role.MANAGER, at) if who.person != but]
+    reached = [who for who in managers if who.first_of(TOLD_BY)]
+    found = reached or await last_resort(connection, team, at, others_by)
+    return [(who.person, channel) for who in found if (channel := who.first_of(TOLD_BY))]
 
 
 async def find_by_mobile(connection: AsyncConnection, mobile: str) -> Responder | None:

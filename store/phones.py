@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.pages import AttemptState, Channel, Purpose
+from schemas.probe import NAME as PROBE_NAME
 from store import sending
 from store.audit import What, record
 from store.columns import Instant
@@ -141,6 +142,7 @@ async def listing(
         .add_columns(_LAST.c.state.label("last"), _LAST.c.reason)
         .outerjoin(phones, phones.c.person == responders.c.person)
         .outerjoin(_LAST, _LAST.c.person == responders.c.person)
+        .where(responders.c.person != PROBE_NAME)  # the synthetic child's responder has none
         .order_by(responders.c.person)
     )
     if teams is not None:

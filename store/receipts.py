@@ -156,7 +156,8 @@ async def _attempt_of(connection: AsyncConnection, receipt: Receipt) -> Any | No
 def _values(receipt: Receipt, to: AttemptState, reason: str | None, at: datetime) -> dict[str, Any]:
     values: dict[str, Any] = {"state": to, "provider": receipt.provider, "provider_id": receipt.provider_id}
     if to in (AttemptState.SENT, AttemptState.DELIVERED):
-        values |= {"sent_at": func.coalesce(attempts.c.sent_at, at), "settled_at": None, "reason": None}
+        values |= {"sent_at": func.coalesce(attempts.c.sent_at, at)}
+        values |= {"settled_at": None, "reason": None, "provider_code": None}
     if to is AttemptState.DELIVERED:
         values |= {"delivered_at": at}
     if to in (AttemptState.UNDELIVERED, AttemptState.FAILED):

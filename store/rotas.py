@@ -15,7 +15,7 @@ from store.csvs import Check, Findings, Refused
 from store.database import lock
 from store.holes import Time
 from store.layers import Duty, on_call, replan
-from store.people import responders, shifts
+from store.people import plan_for, responders, shifts
 from store.responders import PERSON, TEAM
 
 _WALL_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -119,8 +119,9 @@ async def apply(
     `within`: in this time instead, for a calendar that is the whole truth of it. A shift that reaches out of that time
     keeps the part outside: an import never takes away somebody whom it says nothing of. Covers, swaps and overrides stay.
 
-    Returns one sentence for each time of the next 14 days in which still nobody is on call. Raises BadFile: a person who
-    is not known, or not of that team; LeavesNobody, unless `force` says why: what it makes worse, or leaves in its midst.
+    Returns one sentence for each time of the next 14 days in which still nobody is on call, or a role of the team's policy
+    has lost whoever it had. Raises BadFile: a person who is not known, or not of that team; LeavesNobody, unless `force`
+    says why: what it makes worse, or leaves in its midst.
     """
     await lock(connection, "people", "all")
     await _know_everybody(connection, rota)
@@ -129,24 +130,28 @@ async def apply(
     near = (at, at + AHEAD)
     worse: list[str] = []
     left: list[str] = []
+    fewer: list[str] = []
     for team in teams:
-        before = await _covered(connection, team, near)
+        before = await on_call(connection, team, *near)
         duties = [Duty(s.person, s.role, s.starts, s.ends) for s in rota if s.team == team]
         await replan(connection, team, duties, start, end)
-        after = await _covered(connection, team, near)
-        made, stayed = holes.judge(before, after, near)
+        after = await on_call(connection, team, *near)
+        made, stayed = holes.judge(_times(before), _times(after), near)
         worse += [holes.nobody(team, hole) for hole in made]
         left += [holes.nobody(team, hole) for hole in stayed]
+        for role in dict.fromkeys(step.role for step in await plan_for(connection, team)):
+            lost, _ = holes.judge(_times(before, role), _times(after, role), near)
+            fewer += [holes.nobody(team, hole, role) for hole in lost if hole not in (*made, *stayed)]
     if worse and not force:
         raise LeavesNobody(worse)
     detail = {"count": len(rota), "teams": teams, "from": start.isoformat(), "to": end.isoformat()}
     forced = {"forced": force, "nobody": worse} if worse else {}
     await audit.record(connection, audit.What.ROTA_IMPORTED, who=who, about="rota", at=at, detail={**detail, **forced})
-    return [*worse, *left]
+    return [*worse, *left, *fewer]
 
 
-async def _covered(connection: AsyncConnection, team: str, near: Time) -> list[Time]:
-    return [(duty.starts, duty.ends) for duty in await on_call(connection, team, *near)]
+def _times(duties: Sequence[Duty], role: Role | None = None) -> list[Time]:
+    return [(duty.starts, duty.ends) for duty in duties if role in (None, duty.role)]
 
 
 async def show(connection: AsyncConnection, start: datetime, end: datetime) -> list[OnShift]:

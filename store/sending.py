@@ -181,7 +181,8 @@ _SETTLE_SENT: Final = text("""
         FOR UPDATE
     ), moved AS (
         UPDATE attempts
-        SET state = 'sent', sent_at = :at, provider = :provider, provider_id = :provider_id, settled_at = NULL, reason = NULL
+        SET state = 'sent', sent_at = :at, provider = :provider, provider_id = :provider_id,
+            settled_at = NULL, reason = NULL, provider_code = NULL
         WHERE attempt = :attempt AND state IN ('sending', 'unknown') AND (SELECT count(*) FROM held) < 2
     ), stopped AS (
         UPDATE pages SET sent_at = :at FROM held, attempts AS one
@@ -222,10 +223,13 @@ async def settle_failed(
     return (await connection.execute(update(attempts).where(known).values(**failed))).rowcount == 1
 
 
-async def shorten(connection: AsyncConnection, attempt: UUID, *, deadline: datetime) -> None:
-    """There will be no answer any more: wait only until `deadline` for a receipt."""
+async def shorten(
+    connection: AsyncConnection, attempt: UUID, *, deadline: datetime, reason: str, code: str | None
+) -> None:
+    """The answer leaves it open, for this reason: wait only until `deadline` for a receipt."""
     waiting = (attempts.c.attempt == attempt) & (attempts.c.state == AttemptState.SENDING)
-    await connection.execute(update(attempts).where(waiting).values(deadline_at=deadline))
+    values = {"deadline_at": deadline, "reason": reason, "provider_code": code}
+    await connection.execute(update(attempts).where(waiting).values(**values))
 
 
 async def hold_page_of(connection: AsyncConnection, attempt: UUID) -> None:

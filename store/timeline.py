@@ -28,7 +28,7 @@ CLOCKS: Final = (
     "reopened_at", "ended_at",
 )  # fmt: skip
 KEY: Final = "key"
-"""How a key that was pressed in a call is kept: a receipt with this status, and the digit as its code."""
+"""How a key that was pressed in a call is kept: a receipt whose status begins so, and the digit as its code."""
 
 _NOT_OURS: Final = frozenset({"candidates"})
 """In the audit chain's detail: the other children who were compared."""
@@ -82,8 +82,9 @@ async def of_page(connection: AsyncConnection, page: UUID) -> Timeline:
     lines = [
         *_facts(told),
         *_attempts(tried, named),
-        *await _receipts(connection, tried),
+        *await _receipts(connection, tried, named),
         *await _replies(connection, page, named),
+        *await _other_replies(connection, row, tried, named),
         *await _links(connection, page, named),
         *await _chain(connection, page, row.moment, [fact.event_key for fact in told], named),
     ]
@@ -127,15 +128,16 @@ def _attempts(tried: Sequence[Any], named: dict[str, str]) -> Iterator[Line]:
             yield Line(one.passed_at, "passed-on", whom, same)
 
 
-async def _receipts(connection: AsyncConnection, tried: Sequence[Any]) -> list[Line]:
-    ours = {one.attempt for one in tried}
+async def _receipts(connection: AsyncConnection, tried: Sequence[Any], named: dict[str, str]) -> list[Line]:
+    ours = {one.attempt: one.person for one in tried}
     theirs = {one.provider_id for one in tried if one.provider_id}
     mine = or_(receipts.c.attempt.in_(ours), receipts.c.provider_id.in_(theirs))
     lines = []
     for row in await connection.execute(select(receipts).where(mine)):
-        what = "key-pressed" if row.status == KEY else "receipt"
+        pressed = row.status.startswith(KEY)
+        what, who = ("key-pressed", _who(ours.get(row.attempt), named)) if pressed else ("receipt", row.provider)
         said = {"status": row.status, "code": row.code, "attempt": str(row.attempt) if row.attempt else None}
-        lines.append(Line(row.received_at, what, row.provider, {"provider_id": row.provider_id, **said}))
+        lines.append(Line(row.received_at, what, who, {"provider_id": row.provider_id, **said}))
     return lines
 
 
@@ -149,6 +151,29 @@ async def _replies(connection: AsyncConnection, page: UUID, named: dict[str, str
             {"understood_as": row.understood_as, "provider_id": row.provider_id, "said_back": row.answer},
         )
         for row in rows
+    ]
+
+
+async def _other_replies(
+    connection: AsyncConnection, page: Any, tried: Sequence[Any], named: dict[str, str]
+) -> list[Line]:
+    """What those who were told of the page said from then until it ended that was taken to be about no page: not
+    understood, a question, a STOP. What was said back is not here: it may name another child's page."""
+    told: dict[str, datetime] = {}
+    for one in tried:
+        told[one.person] = min(one.due_at, told.get(one.person, one.due_at))
+    mine = replies.c.page.is_(None) & replies.c.person.in_(told) & (replies.c.received_at >= page.opened_at)
+    if page.ended_at:
+        mine &= replies.c.received_at <= page.ended_at
+    return [
+        Line(
+            row.received_at,
+            "said-of-no-page",
+            _who(row.person, named),
+            {"understood_as": row.understood_as, "provider_id": row.provider_id},
+        )
+        for row in await connection.execute(select(replies).where(mine))
+        if row.received_at >= told[row.person]
     ]
 
 

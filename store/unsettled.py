@@ -19,7 +19,7 @@ STALE: Final = timedelta(hours=1)
 _SAME: Final = ("page", "team", "purpose", "step", "round", "person", "channel", "note")
 
 _GIVE_UP: Final = text("""
-    UPDATE attempts SET state = 'unknown', settled_at = :at, reason = 'no-answer'
+    UPDATE attempts SET state = 'unknown', settled_at = :at, reason = coalesce(reason, 'no-answer')
     WHERE attempt IN (
         SELECT attempt FROM attempts WHERE state = 'sending' AND deadline_at <= :at FOR UPDATE SKIP LOCKED
     )

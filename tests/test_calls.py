@@ -9,7 +9,7 @@ from embedded.calls import VOICE, Ring
 from embedded.phone import Mode
 from notifiers.voice import LONGEST_CALL, RING_SECONDS
 from schemas.pages import Channel, Purpose
-from store import answers, sending
+from store import answers, sending, timeline
 from store.phones import phones
 from store.receipts import receipts
 from tests.pager_cast import ADA, BEN, NIGHT, PLAN, Night, eventually, night
@@ -79,6 +79,10 @@ async def test_another_key_hears_it_again(story: Night) -> None:
     assert heard.startswith("Sorry, that key means nothing here. This is Nightlight")
     assert "accepted by you" in then
     assert (await story.page(page)).state == "accepted"
+    async with story.engine.connect() as connection:
+        lines = (await timeline.of_page(connection, page)).lines
+    pressed = {(line.who, line.detail["code"]) for line in lines if line.what == "key-pressed"}
+    assert pressed == {("ada (Ada)", "7"), ("ada (Ada)", "1")}
 
 
 @pytest.mark.parametrize(

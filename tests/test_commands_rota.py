@@ -69,6 +69,19 @@ def test_a_rota_that_only_ends_early_is_taken_with_a_word_of_when(settled: Termi
     assert re.fullmatch(r"Note: Islington: nobody on call from \S+ \S+ \S+ to \S+ \S+ \S+\.", said[1])
 
 
+def test_a_rota_without_a_role_that_had_somebody_is_taken_with_a_word_for_each_such_role(settled: Terminal) -> None:
+    everybody = "".join(shift(*who, 0, 20) for who in (("ada", "primary"), ("bo", "backup"), ("mo", "manager")))
+    settled.does("rota", "import", settled.file("whole.csv", HEAD + everybody))
+
+    alone = settled.file("alone.csv", HEAD + shift("ada", "primary", 0, 20))
+    said = settled.does("rota", "import", alone).splitlines()
+
+    assert [line.split(" from ")[0] for line in said[1:]] == [
+        "Note: Islington: no backup on call",
+        "Note: Islington: no manager on call",
+    ]
+
+
 def test_a_forced_import_is_taken_and_its_reason_and_its_holes_are_audited(settled: Terminal) -> None:
     rota = settled.file("rota.csv", HEAD + shift("ada", "primary", 0, 3) + shift("bo", "backup", 4, 9))
 

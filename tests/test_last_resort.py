@@ -85,3 +85,21 @@ async def test_somebody_put_on_call_meanwhile_is_told_within_fifteen_seconds(sto
 async def test_a_team_that_nobody_is_in_is_nobody(story: Night) -> None:
     async with story.engine.connect() as connection:
         assert await people.last_resort(connection, "Atlantis", NIGHT, ("sms",)) == []
+
+
+async def test_a_stop_with_no_manager_to_tell_is_told_to_whoever_else_is_on_call(story: Night) -> None:
+    await leave_on_call(story, "ada", "ben")
+
+    await story.phone.reply(ADA, "STOP")
+    await story.round()
+
+    await story.phone.expects_soon(BEN, "opted out")
+    assert {sent.to for sent in story.phone.texts} == {BEN}
+
+
+async def test_of_a_stop_a_manager_who_has_opted_out_is_told_by_mail(story: Night) -> None:
+    await story.phone.reply(MO, "STOP")
+    await story.phone.reply(ADA, "STOP")
+
+    told = {(one.person, one.channel) for one in await story.attempts(purpose="stopped")}
+    assert told == {("ada", "sms"), ("ben", "sms"), ("mo", "email")}  # of hers he, and of his the two

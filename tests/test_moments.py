@@ -497,6 +497,16 @@ async def test_a_page_that_nobody_accepted_in_its_window_expires_and_the_manager
     assert said[-1] == "page-expired"
 
 
+async def test_without_a_manager_whoever_else_is_on_call_is_told_that_a_page_has_expired(database_url: str) -> None:
+    async with house(database_url, on_call={DUTY: Role.PRIMARY}) as engine:
+        await tell(engine, "arrest")
+
+        async with engine.begin() as connection:
+            (ended,) = await expire(connection, NOON + timedelta(hours=12))
+
+    assert ended.told == (DUTY,)
+
+
 async def test_a_moment_with_contact_made_is_closed_when_its_window_is_over(database_url: str) -> None:
     async with house(database_url) as engine:
         await tell(engine, "arrest")

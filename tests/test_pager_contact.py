@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import insert, select
 
 from embedded.phone import Mode
+from notifiers.escalate import RECEIPT_WITHIN
 from schemas.pages import Channel, Role, Step
-from store import answers, audit
+from store import answers, audit, escalating
 from store.people import shifts
 from tests.pager_cast import ADA, BEN, MO, NIGHT, PLAN, Night, night
 
@@ -200,3 +201,45 @@ async def test_several_people_of_one_step_are_told_at_once_each_by_their_own_nex
     tried = {(one.person, one.channel) for one in await story.attempts(page)}
     assert tried == {("ada", "sms"), ("ben", "sms"), ("ben", "voice")}
     assert (await story.page(page)).step == 1
+
+
+async def beside_ada(story: Night) -> None:
+    async with story.engine.begin() as connection:
+        hours = {"starts": NIGHT - timedelta(hours=1), "ends": NIGHT + timedelta(days=1)}
+        await connection.execute(insert(shifts).values(team="Islington", person="ben", role=Role.PRIMARY, **hours))
+
+
+async def taken_up(story: Night) -> list[UUID]:
+    """The pages about which the pager would decide now."""
+    async with story.engine.connect() as connection:
+        return await escalating.waiting(connection, at=story.watch(), receipt_within=RECEIPT_WITHIN, limit=1)
+
+
+async def test_a_page_is_not_decided_about_again_and_again_while_one_of_two_people_has_it(story: Night) -> None:
+    """Else two hundred such pages would keep a page that has reached nobody from the next person."""
+    await beside_ada(story)
+    story.phone.behave(Mode.UNDELIVERED, BEN)
+    page, _ = await story.open_page()
+    for _ in range(2):
+        await story.round()
+        story.watch.later(seconds=1)
+
+    then = await taken_up(story)
+    await story.phone.reply(ADA, "2")
+
+    assert then == []
+    assert await taken_up(story) == [page]
+
+
+async def test_one_whose_text_failed_and_came_through_all_the_same_passes_the_page_on(story: Night) -> None:
+    await beside_ada(story)
+    story.phone.behave(Mode.UNDELIVERED, BEN)
+    page, _ = await story.open_page()
+    for _ in range(2):
+        await story.round()
+        story.watch.later(seconds=1)
+
+    await story.phone.reply(BEN, "2")
+    await story.round()
+
+    assert (await story.page(page)).step == 2

@@ -131,6 +131,17 @@ async def test_a_provider_that_refuses_moves_the_page_to_the_next_person(story: 
     assert story.phone.rang(ADA) == []
 
 
+async def test_an_answer_that_leaves_it_open_is_kept_with_its_code(story: Night) -> None:
+    story.phone.behave(Mode.FAULT, ADA)
+    page, _ = await story.open_page()
+
+    await story.round()
+    await story.rounds(4)
+
+    first = (await story.attempts(page))[0]
+    assert (first.state, first.reason, first.provider_code) == ("unknown", "provider-fault", "20500")
+
+
 async def test_a_provider_that_was_busy_for_a_moment_is_asked_again_for_the_same_person(story: Night) -> None:
     story.phone.behave(Mode.TOO_MANY, ADA)
     page, reference = await story.open_page()

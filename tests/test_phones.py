@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from embedded.phone import Mode
 from notifiers.channel import Reason
 from schemas.pages import AttemptState, Channel
+from schemas.probe import NAME, NO_PHONE
 from schemas.settings import Mode as Running
 from store import gaps, phones, responders
 from store.people import responders as people
@@ -54,6 +55,14 @@ async def look(story: Night, person: str = "ada") -> phones.Phone:
     async with story.engine.connect() as connection:
         (found,) = await phones.listing(connection, people=[person])
     return found
+
+
+async def test_the_synthetic_childs_responder_is_no_phone_to_be_seen_to(story: Night) -> None:
+    async with story.engine.begin() as connection:
+        await connection.execute(insert(people).values(person=NAME, name=NAME, mobile=NO_PHONE, teams=[]))
+        listed = [phone.person for phone in await phones.listing(connection)]
+
+    assert listed == ["ada", "ben", "mo"]
 
 
 async def send_code(story: Night, code: str = "314159", person: str = "ada") -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifiers import texts
-from notifiers.texts import ANSWERS, GSM7, ONE_PART, PURPOSES, Fields
+from notifiers.texts import ANSWERS, GSM7, ONE_PART, PURPOSES, SHORTER, Fields
 from schemas.kinds import KINDS
 from schemas.pages import REFERENCE_LETTERS, Purpose
 from store.answers import Answer
@@ -50,6 +50,18 @@ def test_a_page_is_one_part_for_a_team_and_an_address_of_ordinary_length(place: 
     assert len(text) <= ONE_PART
 
 
+@pytest.mark.parametrize("possible", [False, True])
+@pytest.mark.parametrize("place", sorted({kind.place for kind in KINDS.values()}))
+def test_a_page_that_would_take_two_parts_says_the_same_in_fewer_words(place: str, possible: bool) -> None:
+    address = "https://nightlight.hackney.gov.uk/p/8Fq2mZ7cT4kLw9Xd0123ab"
+
+    text = texts.write(Purpose.PAGE, Fields("K7Q4", place, "Tower Hamlets", address, possible=possible))
+
+    assert len(text) <= ONE_PART
+    assert all(said in text for said in ("K7Q4", place, "(Tower Hamlets team)", "1", "accept", "2", "pass on", address))
+    assert ("possible" in text) is possible
+
+
 @pytest.mark.parametrize("answer", Answer)
 def test_every_answer_is_one_part(answer: Answer) -> None:
     text = texts.reply(answer, "K7Q4", "https://nightlight.islington.gov.uk")
@@ -65,7 +77,8 @@ def test_nothing_but_the_closed_fields_is_in_a_text(purpose: Purpose, reference:
     said = text
     for part in (reference, place, LINK):
         said = said.replace(part, "", 1)
-    fixed = {word.strip(string.punctuation) for words in PURPOSES.values() for word in words.split()}
+    templates = (*PURPOSES.values(), *SHORTER.values())
+    fixed = {word.strip(string.punctuation) for words in templates for word in words.split()}
     team_words = {word.strip(string.punctuation) for word in texts.write(Purpose.STOPPED, Fields(team=team)).split()}
     left = {word.strip(string.punctuation) for word in said.split()} - fixed - team_words
     assert left <= {""}
@@ -75,7 +88,7 @@ def test_nothing_but_the_closed_fields_is_in_a_text(purpose: Purpose, reference:
 def test_the_templates_know_no_other_fields() -> None:
     names = {
         name
-        for words in (*PURPOSES.values(), *ANSWERS.values())
+        for words in (*PURPOSES.values(), *SHORTER.values(), *ANSWERS.values())
         for _, name, _, _ in string.Formatter().parse(words)
         if name
     }

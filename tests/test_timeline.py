@@ -112,7 +112,27 @@ async def test_a_key_that_was_pressed_in_a_call_is_in_it(story: Night) -> None:
 
     told = await of(story, page)
 
-    assert [line.detail["code"] for line in told.lines if line.what == "key-pressed"] == ["1"]
+    pressed = [line for line in told.lines if line.what == "key-pressed"]
+    assert [(line.who, line.detail["code"]) for line in pressed] == [("ada (Ada)", "1")]
+
+
+async def test_what_somebody_said_that_was_not_understood_is_in_it_from_when_they_were_told(story: Night) -> None:
+    page, _ = await story.open_page()
+    await story.phone.reply(BEN, "is anything open?")  # who was told of nothing
+    await story.round()
+    story.watch.later(seconds=5)
+    await story.phone.reply(ADA, "on my way")
+    story.watch.later(seconds=5)
+    await story.phone.reply(ADA, "1")
+
+    told = await of(story, page)
+
+    said = [line for line in told.lines if line.what in ("said-of-no-page", "answered")]
+    assert [(line.what, line.who, line.detail["understood_as"]) for line in said] == [
+        ("said-of-no-page", "ada (Ada)", "unclear"),
+        ("answered", "ada (Ada)", "accept"),
+    ]
+    assert "said_back" not in said[0].detail
 
 
 async def test_the_paper_is_a_pdf_with_its_language_its_title_and_every_line(story: Night) -> None:
