@@ -97,6 +97,7 @@ class Watchdog:
         self._now = now
         self._started = now()
         self._since: dict[Place, float] = {}
+        self._behind: set[Place] = set()
         self._ever_assigned = False
         self._asked_at = float("-inf")
         self._end = threading.Event()
@@ -128,15 +129,22 @@ class Watchdog:
         # A partition that has just come is as good as one that has just moved.
         self._since = {place: self._since.get(place, now) for place in assigned}
         self._ever_assigned |= bool(assigned)
-        moved = self._watched.progress.moved_at
-        quiet = {place: now - max(since, moved.get(place, since)) for place, since in self._since.items()}
-        lag = self._lag_of([place for place, seconds in quiet.items() if seconds >= self._limits.ask_again], now)
-        # One that had nothing to do stands still only from now: the first event of a quiet night, seen on its way, is no hang.
-        self._since |= {place: now for place, behind in (lag or {}).items() if behind == 0}
-        waiting = [quiet[place] for place, behind in (lag or {}).items() if behind > 0]
+        lag = self._lag_of(
+            [place for place, since in self._quiet_since().items() if now - since >= self._limits.ask_again], now
+        )
         if lag is not None:
-            self._quiet.set(max(waiting, default=0.0))
+            # What had nothing to do, or is seen behind for the first time, stands still only from now: the first event of a quiet
+            # night, seen on its way, is no hang, nor if the broker has not answered for a while.
+            self._since |= {place: now for place, behind in lag.items() if behind == 0 or place not in self._behind}
+            self._behind = {place for place, behind in lag.items() if behind > 0}
+        quiet = {place: now - since for place, since in self._quiet_since().items()}
+        if lag is not None:
+            self._quiet.set(max((quiet[place] for place in self._behind if place in quiet), default=0.0))
         return Seen(now - self._started, self._ever_assigned, self._watched.consumer_alive(), quiet, lag)
+
+    def _quiet_since(self) -> dict[Place, float]:
+        moved = self._watched.progress.moved_at
+        return {place: max(since, moved.get(place, since)) for place, since in self._since.items()}
 
     def _lag_of(self, quiet: Collection[Place], now: float) -> Mapping[Place, int] | None:
         if not quiet or now - self._asked_at < self._limits.ask_again:

@@ -120,6 +120,22 @@ def test_the_first_event_of_a_quiet_night_seen_on_its_way_is_no_hang() -> None:
     assert decide(seen, LIMITS) is None
 
 
+def test_nor_if_the_broker_had_not_answered_for_a_while() -> None:
+    worker = Worker(partitions={HERE}, behind=None)
+    watchdog = worker.watchdog()
+    for second in range(3600):
+        worker.time = float(second)
+        watchdog.look()
+    worker.time, worker.behind = 3615.0, {HERE: 1}
+
+    decided = []
+    for second in range(3615, 3645):
+        worker.time = float(second)
+        decided.append(decide(watchdog.look(), LIMITS))
+
+    assert set(decided) == {None}
+
+
 def test_an_event_that_stays_is_a_hang_within_a_minute() -> None:
     worker = Worker(partitions={HERE}, behind={HERE: 0})
     watchdog = worker.watchdog()
@@ -139,12 +155,12 @@ def test_an_event_that_stays_is_a_hang_within_a_minute() -> None:
 def test_how_long_a_partition_with_something_in_it_stands_still_is_a_metric() -> None:
     worker = Worker(partitions={HERE}, behind={HERE: 3})
     watchdog = worker.watchdog()
-    watchdog.look()
-    worker.time = 61.0
 
-    watchdog.look()
+    for second in range(61):
+        worker.time = float(second)
+        watchdog.look()
 
-    assert worker.stalled() == 61.0
+    assert worker.stalled() == 45.0  # it was asked about after fifteen seconds, and seen to be behind
 
 
 def test_its_own_thread_leaves_once_and_says_why() -> None:
