@@ -1,7 +1,11 @@
 # Two commands to know: `make demo` shows it, `make test` proves it.
 PYTHON ?= python3
 BIN := .venv/bin
+ROOMS := schemas store connectors streams notifiers desk embedded commands
 STAMP := .venv/installed-$(shell cat requirements-dev.lock deploy/uv.lock.txt pyproject.toml | cksum | cut -d' ' -f1)
+
+# Where it is set, every process would compile Nightlight again, and every process of the tests all of them: 8 s each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check bench lock contracts clean
 
@@ -18,13 +22,14 @@ $(STAMP):
 	@$(BIN)/python -m pip install --quiet --require-hashes -r deploy/uv.lock.txt
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q nightlight.py $(ROOMS)
 	@touch $(STAMP)
 
 demo: setup  ## everything on this machine, in rehearsal: no real phone can be reached
 	@$(BIN)/nightlight demo
 
-test: setup  ## every test this machine can run, a file on each core
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+test: setup  ## every test this machine can run, a file on each core, in the order of tests/order.py
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## format, lint, types, import order, contracts up to date
 	@$(BIN)/ruff format --check .

@@ -22,6 +22,7 @@ from commands.house import pretended, quiet, started
 from connectors.topics import CannotReachKafka, Look
 from notifiers import providers
 from notifiers.channel import DeliveryError, Notifier
+from schemas.authorities import authorities
 from schemas.base import utc_now
 from schemas.london import today
 from schemas.pages import Channel
@@ -97,7 +98,7 @@ def _processes(given: Settings) -> Iterator[Finding]:
     """Of `nightlight up` on this machine: is each ready, and if not why?"""
     for name, url in started(given.data_dir).items():
         try:
-            answer = httpx2.get(f"{url}/readyz", timeout=ASK_WITHIN)
+            answer = httpx2.get(f"{url}/readyz", timeout=ASK_WITHIN, verify=authorities())
             because = answer.json()["because"]
         except (httpx2.HTTPError, ValueError, KeyError):
             yield Finding(

@@ -18,12 +18,11 @@ from commands.database import migrate
 from commands.house import held, keyring, quiet, refuse, running_file, settings
 from connectors.topics import CannotReachKafka, create
 from embedded import broker, postgres
-from embedded.server import HOST, EmbeddedError, choose_port, make_private
+from embedded.server import HOST, STOPPING, EmbeddedError, choose_port, make_private
 from embedded.supervisor import Program, Supervisor, Tell
 from schemas.settings import PREFIX, Mode, Settings, read
 
 FIRST_PORT = 8080
-STOPPING = (signal.SIGINT, signal.SIGTERM)
 REHEARSAL_SENDER = "+447700900999"  # one of Ofcom's drama numbers: it rings nowhere
 EMBEDDED_PARTITIONS = 4  # one machine: twelve would only make the embedded broker's group joins slower
 

@@ -23,6 +23,7 @@ from embedded.behaviour import DELIVERED, EVERYBODY, RECEIPTS, RINGS, TWILIO, Be
 from embedded.calls import VOICE, Call, Ring
 from embedded.mail import Mail
 from embedded.notify import NOTIFY
+from schemas.authorities import authorities
 
 SENDER = "+447700900999"
 
@@ -256,7 +257,7 @@ class Phone:
             "X-Twilio-Signature": sign(url, fields, self.token) if signature is None else signature,
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        async with httpx2.AsyncClient(timeout=15, trust_env=False) as http:
+        async with httpx2.AsyncClient(verify=authorities(), timeout=15, trust_env=False) as http:
             return await http.post(url, content=urlencode(fields), headers=headers)
 
     def _next(self, number: str, words: tuple[str, ...]) -> Text | None:

@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import httpx2
 
+from schemas.authorities import authorities
+
 if TYPE_CHECKING:
     from embedded.network import Phone, Text
 
@@ -60,7 +62,7 @@ async def post(phone: Phone, path: str, body: dict[str, Any], *, token: str | No
     """One callback; returns the desk's HTTP status, 0 if it could not be reached."""
     headers = {"Authorization": f"Bearer {token or phone.notify_token}"}
     try:
-        async with httpx2.AsyncClient(timeout=15, trust_env=False) as http:
+        async with httpx2.AsyncClient(verify=authorities(), timeout=15, trust_env=False) as http:
             return (await http.post(f"{phone.desk}{path}", json=body, headers=headers)).status_code
     except httpx2.HTTPError:
         return 0

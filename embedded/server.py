@@ -1,20 +1,45 @@
 """A server program that lives no longer than the process that started it."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 HOST = "127.0.0.1"  # nothing embedded is ever reachable from another machine
 
 # Waits for its input to end, which happens when the process that holds the other end is gone, however it went:
 # a server left behind by a kill -9 would keep the port and the data from the next start.
 LEASH = 'read -r _; kill -"$1" "$2"'
+
+
+@contextlib.contextmanager
+def unbroken() -> Iterator[None]:
+    """Being stopped waits until the body is done: a process that has begun and is not on record yet, nobody would stop.
+
+    Blocking the signals instead would block them in the process that is begun, too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals break off the main thread alone
+        return
+    came: list[int] = []
+    handlers = {number: handler for number in STOPPING if (handler := signal.getsignal(number)) is not None}
+    for number in handlers:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 class EmbeddedError(RuntimeError):
@@ -72,7 +97,7 @@ class Running:
         if log.exists():
             log.replace(log.with_name(f"{log.name}.1"))
         # A session of its own: Ctrl-C in the terminal is for us, and we stop the servers in our order.
-        with log.open("wb") as output:
+        with unbroken(), log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the program out of our own wheel
                 command,
                 stdin=subprocess.DEVNULL,
@@ -81,7 +106,7 @@ class Running:
                 start_new_session=True,
                 env=environment,
             )
-        self._leash = Leash(self.pid, goodbye)
+            self._leash = Leash(self.pid, goodbye)
 
     @property
     def pid(self) -> int:

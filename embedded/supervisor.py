@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedded.server import EmbeddedError, Leash
+from embedded.server import EmbeddedError, Leash, unbroken
 
 READY_WITHIN = 60  # seconds: 8 on two idle cores
 GRACE = 6  # seconds from being asked to stop until being killed; all of it within the contract's ten
@@ -80,7 +80,8 @@ class Supervisor:
         """Start them all and return once every one is ready. Raises EmbeddedError naming the one that is not."""
         began = time.monotonic()
         for program in self._programs:
-            self._lives[program.name] = _Life(program, self._log)
+            with unbroken():
+                self._lives[program.name] = _Life(program, self._log)
         for program in self._programs:
             self._wait_for(program, until=began + READY_WITHIN)
             self._tell(f"{program.name} is ready ({time.monotonic() - began:.1f} s)")

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import httpx2
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from schemas.authorities import authorities
 from schemas.base import Clock
 from schemas.logs import logger
 from schemas.probe import NAME, event
@@ -50,7 +51,9 @@ class Probe:
         body = _told(self._new_id(), self._clock())
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/cloudevents+json"}
         try:
-            async with httpx2.AsyncClient(timeout=ANSWERS_WITHIN, follow_redirects=False, trust_env=False) as client:
+            async with httpx2.AsyncClient(
+                verify=authorities(), timeout=ANSWERS_WITHIN, follow_redirects=False, trust_env=False
+            ) as client:
                 answer = await client.post(f"{self._where}/v1/events", json=body, headers=headers)
         except httpx2.HTTPError as problem:
             logger().warning("probe-not-taken", error=type(problem).__name__)

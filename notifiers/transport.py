@@ -16,6 +16,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from notifiers.channel import DeliveryError, Reason
+from schemas.authorities import authorities
 from schemas.settings import Settings
 
 KEPT = httpx2.Limits(max_keepalive_connections=20, keepalive_expiry=25)
@@ -40,7 +41,9 @@ class Line:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._http = httpx2.AsyncClient(timeout=seconds, limits=KEPT, follow_redirects=False, trust_env=False)
+        self._http = httpx2.AsyncClient(
+            verify=authorities(), timeout=seconds, limits=KEPT, follow_redirects=False, trust_env=False
+        )
 
     async def ask(self, method: str, url: str, *, seconds: float | None = None, **given: Any) -> Answer:
         """One request and its whole answer, within `seconds`.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.servers", "tests.suites", "tests.terminal"]
+pytest_plugins = ["tests.order", "tests.servers", "tests.suites", "tests.terminal"]
 
 # No test measures time. In CI the examples are the same each time: what fails there fails here too.
 settings.register_profile("here", deadline=None)

@@ -20,7 +20,7 @@ def hospital(directory: Path) -> Iterator[House]:
         running.add_agency("barts", "admission")
         rules = running.data / "rules.csv"
         rules.write_text(RULES)
-        running.command("feeds", "import", str(rules))
+        running.does("feeds", "import", str(rules))
         yield running
 
 

@@ -1,17 +1,15 @@
 """An operator's terminal: commands are run in this process, with nothing of the machine's own settings."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-import nightlight
 from schemas.base import utc_now
 from schemas.london import LONDON, today
-from tests.house import RESPONDERS, children, rota
+from tests.house import RESPONDERS, children, rota, run_here
 from tests.servers import libpq
 
 TODAY = today(utc_now())
@@ -25,12 +23,8 @@ class Terminal:
     environment: dict[str, str]
 
     def __call__(self, *words: str, stdin: str | bytes = "", **given: str) -> Result:
-        unset = {name: None for name in os.environ if name.startswith("NIGHTLIGHT_")}
         here = self.environment | {f"NIGHTLIGHT_{name}": value for name, value in given.items()}
-        result = CliRunner().invoke(nightlight.app, words, input=stdin, env={**unset, **here})
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
+        return run_here(*words, environment=here, stdin=stdin)
 
     def does(self, *words: str, stdin: str | bytes = "", **given: str) -> str:
         """What it prints when it does what it was asked."""

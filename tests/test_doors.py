@@ -12,6 +12,7 @@ from tests.fhir import cast as fhir
 from tests.forms.cast import hidden
 from tests.house import WHO, House, eventually, house, settle_in
 from tests.inbox.cast import arrest_row, table
+from tests.web import WEB
 
 pytestmark = pytest.mark.timeout(240)  # a whole house
 
@@ -68,7 +69,7 @@ def test_an_encounter_becomes_a_text(home: House) -> None:
     }
     headers = {"authorization": f"Bearer {home.keys['whittington']}", "content-type": fhir.FHIR}
 
-    answer = httpx2.post(
+    answer = WEB.post(
         f"{home.urls['gateway']}/fhir/$process-message", json=fhir.message(patient=patient), headers=headers, timeout=15
     )
 

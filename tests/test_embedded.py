@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from embedded import broker, postgres
-from embedded.server import EmbeddedError, Running
+from embedded.server import EmbeddedError, Running, unbroken
 from tests.kafka.clients import consume, produce
 from tests.servers import libpq
 
@@ -75,6 +75,21 @@ def test_a_server_ends_with_the_process_that_started_it(module: str, end: signal
         parent.send_signal(end)
 
     eventually(lambda: not exists(server))
+
+
+def test_being_stopped_waits_until_what_was_begun_is_on_record() -> None:
+    record = []
+
+    def begin() -> None:
+        with unbroken():
+            signal.raise_signal(signal.SIGINT)
+            record.append("begun")
+
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+
+    assert record == ["begun"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_what_was_written_is_there_after_a_stop_and_after_a_kill(home: Path) -> None:

@@ -15,6 +15,7 @@ from embedded.network import sign
 from embedded.phone import Mode
 from notifiers.signature import is_signed
 from notifiers.sms import RETRY_CALLBACKS
+from schemas.authorities import authorities
 from store.receipts import receipts, replies
 from tests.pager_cast import ADA, NIGHT, Night, night
 
@@ -112,7 +113,7 @@ async def test_the_next_token_is_good_while_it_is_being_changed(story: Night) ->
 async def test_what_twilio_never_sends_is_refused(story: Night, content: str, kind: str, status: int) -> None:
     url = f"{story.settings.base_url}/twilio/messages"
 
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(verify=authorities(), trust_env=False) as http:
         answer = await http.post(url, content=content, headers={"Content-Type": kind, "X-Twilio-Signature": "x"})
 
     assert answer.status_code == status

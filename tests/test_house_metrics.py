@@ -20,6 +20,7 @@ from tests.desk_cast import form_token
 from tests.events import DATA, cloud_event
 from tests.house import WHO, House, eventually, house, settle_in
 from tests.prometheus import PanelQuery, Prometheus, panel_queries
+from tests.web import WEB
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(240)]
 
@@ -92,7 +93,7 @@ def tell(home: House, kind: str, sender: str, name: str, person: dict[str, str])
 def decide(home: House) -> None:
     """A possible match, decided at the desk by somebody who has signed in."""
     tell(home, "nightlight.arrest.v1", "met-custody", "doubt", DOUBT)
-    said = home.command("accounts", "add", "ada").stdout
+    said = home.does("accounts", "add", "ada")
     secret = pyotp.parse_uri(found(r"(otpauth://\S+)", said)).secret
     signing_in = {"name": "ada", "password": found(r"once: (\S+)", said), "code": pyotp.TOTP(secret).now()}
     with httpx2.Client(base_url=home.urls["desk"], headers={"Sec-Fetch-Site": "same-origin"}) as browser:
@@ -104,7 +105,7 @@ def decide(home: House) -> None:
 
 def practise(home: House) -> None:
     """A drill, accepted by whoever is on call."""
-    home.command("drill", "Islington")
+    home.does("drill", "Islington")
     texts = eventually(lambda: [text["body"] for text in home.texts(ADA) if "DRILL" in text["body"]])
     reference = found(r"Nightlight (\w{4}): DRILL", texts[0])
     home.reply(ADA, f"{reference} 1")
@@ -119,7 +120,7 @@ def found(pattern: str, text: str) -> str:
 def agree(home: House) -> None:
     """An agency sends under an agreement from now on."""
     dates = ("--from", "2026-01-01", "--until", f"{utc_now() + timedelta(days=300):%Y-%m-%d}")
-    home.command("agencies", "agree", "met-custody", "ISA/2026-7", *dates)
+    home.does("agencies", "agree", "met-custody", "ISA/2026-7", *dates)
 
 
 def references(home: House) -> set[str]:
@@ -159,7 +160,7 @@ def test_no_label_is_outside_the_budget(night: Night, process: str) -> None:
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_no_value_of_a_label_is_a_child_a_worker_or_a_phone(night: Night, process: str) -> None:
-    said = httpx2.get(f"{night.home.urls[process]}/metrics").text
+    said = WEB.get(f"{night.home.urls[process]}/metrics").text
 
     assert [word for who in WHO for word in who[:3] if word in said] == []
     assert re.search(r"\b(ada|bo|mo)\b|\+?4477\d{6}", said) is None

@@ -78,9 +78,9 @@ def test_a_doubt_is_decided_and_texted_undone_and_recalled_and_the_same_person_i
     arrest(home, "doubt", {name: ROBIN[name] for name in ("family_name", "date_of_birth", "postcode")})
     review = waiting(home)
     assert home.texts()[before:] == []
-    home.command("reviews", "decide", review, "same", "W-1", "--why", "rang the suite")
+    home.does("reviews", "decide", review, "same", "W-1", "--why", "rang the suite")
     page = text(home, "new moment at a custody suite", after=before)
-    home.command("reviews", "undo", reference_in(page), "--why", "it was his cousin")
+    home.does("reviews", "undo", reference_in(page), "--why", "it was his cousin")
     recalled = text(home, "withdrawn", after=before)
 
     assert reference_in(recalled) == reference_in(page)
@@ -90,7 +90,7 @@ def test_a_doubt_is_decided_and_texted_undone_and_recalled_and_the_same_person_i
     ]
 
     arrest(home, "cousin", cousin)
-    home.command("reviews", "decide", waiting(home), "different", "--why", "his cousin")
+    home.does("reviews", "decide", waiting(home), "different", "--why", "his cousin")
     eventually(lambda: rows(home, "SELECT 1 FROM exclusions"))
     told = len(home.texts())
     arrest(home, "cousin-again", cousin)
@@ -122,7 +122,7 @@ def test_a_child_who_is_added_is_found_in_what_was_said_before_and_a_changed_ide
     ]
     file = home.data / "more.csv"
     file.write_text("\n".join((header, ",".join(values), "")))
-    home.command("children", "import", str(file))
+    home.does("children", "import", str(file))
     text(home, "new moment at a custody suite", after=before)
     assert rows(home, "SELECT child FROM moments WHERE state = 'open' AND child = 'W-9'") == [("W-9",)]
 

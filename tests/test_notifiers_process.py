@@ -14,6 +14,7 @@ import pytest
 from embedded.notify import KEY
 from embedded.phone import Mode
 from embedded.server import choose_port
+from schemas.authorities import authorities
 from schemas.base import utc_now
 from tests.pager_cast import ADA, BEN, Night, eventually, night
 
@@ -67,7 +68,7 @@ class Process:
 
     async def ready(self) -> None:
         async def answers() -> bool:
-            async with httpx2.AsyncClient(trust_env=False) as http:
+            async with httpx2.AsyncClient(verify=authorities(), trust_env=False) as http:
                 try:
                     return (await http.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200
                 except httpx2.TransportError:
@@ -81,7 +82,7 @@ class Process:
 
         async def there() -> bool:
             nonlocal shown
-            async with httpx2.AsyncClient(trust_env=False) as http:
+            async with httpx2.AsyncClient(verify=authorities(), trust_env=False) as http:
                 shown = (await http.get(f"http://127.0.0.1:{self.port}/metrics")).text
             return until in shown
 

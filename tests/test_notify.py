@@ -20,6 +20,7 @@ from embedded.notify import CALLBACK_TOKEN, KEY, NOTIFY, SECRET, SERVICE
 from embedded.phone import Mode
 from notifiers.channel import DeliveryError, Reason
 from notifiers.notify import STATUSES, Notify, read_refusal, sign
+from schemas.authorities import authorities
 from schemas.pages import AttemptState
 from schemas.settings import BadSettings, Settings
 from store.receipts import receipts
@@ -146,7 +147,7 @@ async def test_a_receipt_without_our_token_is_refused_and_moves_nothing(story: N
     ],
 )
 async def test_only_our_bearer_token_counts(story: Night, header: str, status: int) -> None:
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(verify=authorities(), trust_env=False) as http:
         answer = await http.post(
             f"{story.settings.base_url}/notify/status",
             json={"id": "1", "status": "delivered"},

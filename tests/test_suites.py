@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.order import PLACES
 from tests.suites import LeftOut, sort_out
 
 pytest_plugins = ["pytester"]
@@ -55,6 +56,10 @@ def test_a_suite_without_tests_is_not_asked_what_it_lacks() -> None:
     kept, _, _ = sort_out([("b", [])], {"kafka": ask})
 
     assert kept == ["b"]
+
+
+def test_every_file_that_is_to_come_first_is_there() -> None:
+    assert [path for path in PLACES if not path.is_file()] == []
 
 
 def test_one_test_is_not_called_tests() -> None:

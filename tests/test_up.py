@@ -18,6 +18,7 @@ import httpx2
 import psycopg
 import pytest
 
+from schemas.authorities import authorities
 from schemas.base import utc_now
 from schemas.london import today
 from schemas.moments import MOMENTS
@@ -26,6 +27,7 @@ from schemas.wire import event_key
 from store.database import libpq_url
 from tests.events import DATA, cloud_event
 from tests.house import ROOT, WHO, House, children, eventually, free_ports, house, own_environment, run, settle_in
+from tests.web import WEB
 
 pytestmark = pytest.mark.timeout(240)  # two of these start a whole house, twice over, on a machine that may be busy
 
@@ -104,7 +106,7 @@ def test_one_line_of_json_names_every_address_and_no_password(home: House) -> No
 def test_every_http_process_says_whether_it_lives_is_ready_what_it_counts_and_what_it_takes(
     home: House, process: str
 ) -> None:
-    with httpx2.Client(base_url=home.urls[process], timeout=5) as client:
+    with httpx2.Client(base_url=home.urls[process], verify=authorities(), timeout=5) as client:
         answers = {path: client.get(path) for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")}
 
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)
@@ -182,7 +184,7 @@ def test_an_agency_may_send_as_soon_as_it_has_its_key_and_no_more_within_a_secon
     event = {**arrest("new-1", STRANGER), "source": "new-suite"}
 
     first = home.send(event, agency="new-suite")
-    home.command("agencies", "revoke", "new-suite")
+    home.does("agencies", "revoke", "new-suite")
     eventually(lambda: home.send(event, agency="new-suite").status_code == 401, within=1.5, every=0.05)
 
     assert first.status_code == 202
@@ -194,11 +196,11 @@ def test_a_child_put_on_the_list_or_taken_off_is_so_in_both_workers_within_a_sec
     file = home.data / "new.csv"
     file.write_text("\n".join((row[0], row[1].replace(",".join(WHO[0]), ",".join(NEW)), "")))
 
-    home.command("children", "import", str(file))
+    home.does("children", "import", str(file))
     eventually(lambda: loaded(home) == [count + 1 for count in before], within=1.5, every=0.05)
     home.send(arrest("new-2", NEW))
     eventually(lambda: outcome(home, "new-2") == "paged")
-    home.command("children", "remove", NEW[0])
+    home.does("children", "remove", NEW[0])
     eventually(lambda: loaded(home) == before, within=1.5, every=0.05)
     home.send(arrest("new-3", NEW))
     home.send(arrest("new-4", WHO[0]))
@@ -277,7 +279,7 @@ def test_a_process_that_is_killed_is_begun_again(home: House) -> None:
 
     os.kill(before["gateway"], signal.SIGKILL)
     after = eventually(lambda: home.pids().get("gateway") not in (None, before["gateway"]) and home.pids())
-    eventually(lambda: httpx2.get(f"{home.urls['gateway']}/readyz").status_code == 200 if answers(home) else False)
+    eventually(lambda: WEB.get(f"{home.urls['gateway']}/readyz").status_code == 200 if answers(home) else False)
 
     assert after
     assert {name: pid for name, pid in after.items() if name != "gateway"} == {
@@ -289,7 +291,7 @@ def test_a_process_that_is_killed_is_begun_again(home: House) -> None:
 
 def answers(home: House) -> bool:
     try:
-        return httpx2.get(f"{home.urls['gateway']}/healthz").is_success
+        return WEB.get(f"{home.urls['gateway']}/healthz").is_success
     except httpx2.TransportError:
         return False
 
@@ -300,7 +302,7 @@ def test_what_was_kept_is_there_after_a_kill_and_a_start(tmp_path: Path) -> None
     with house(data) as first:
         file = data / "children.csv"
         file.write_text(children(today(utc_now())))
-        first.command("children", "import", str(file))
+        first.does("children", "import", str(file))
         below = descendants(first.process.pid)
         first.process.kill()
         eventually(lambda: not still_there(below), within=STOPS_WITHIN)

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests.fhir.cast import FHIR, NHS, message
 from tests.hl7 import cast as hl7
 from tests.hospital import ROBIN, hospital, line, texts
 from tests.house import House, eventually
+from tests.web import WEB
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -26,7 +26,7 @@ def post(home: House, **changes: Any) -> None:
     encounter = {"identifier": [{"value": "V1"}], "serviceProvider": ROYAL, **changes.pop("encounter", {})}
     told = message(encounter=encounter, **changes)
     key = {"authorization": f"Bearer {home.keys['barts']}", "content-type": FHIR}
-    answer = httpx2.post(f"{home.urls['gateway']}/fhir/$process-message", json=told, headers=key)
+    answer = WEB.post(f"{home.urls['gateway']}/fhir/$process-message", json=told, headers=key)
     assert answer.status_code == 202, answer.text
 
 
@@ -59,7 +59,7 @@ def test_somebody_unknown_is_paged_for_once_their_record_says_who_it_is(home: Ho
     )
     record["entry"] = [each for each in record["entry"] if each["resource"]["resourceType"] != "Encounter"]
     key = {"authorization": f"Bearer {home.keys['barts']}", "content-type": FHIR}
-    answer = httpx2.post(f"{home.urls['gateway']}/fhir/$process-message", json=record, headers=key)
+    answer = WEB.post(f"{home.urls['gateway']}/fhir/$process-message", json=record, headers=key)
 
     page = eventually(lambda: texts(home)[before:], within=60)
 

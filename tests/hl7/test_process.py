@@ -26,7 +26,8 @@ from store import senders as store
 from store.database import connect
 from store.senders import Sender, SenderRefused
 from tests.hl7.cast import NOW, PID, ROYAL, fields, message
-from tests.house import ROOT, eventually, free_ports, own_environment, run
+from tests.house import ROOT, eventually, free_ports, own_environment, run, run_here
+from tests.web import WEB
 
 RULES = """\
 sender,agency,application,facility,site,locations
@@ -234,7 +235,7 @@ def mllp(environment: Mapping[str, str]) -> Iterator[tuple[str, int, "subprocess
 
 def _ready(url: str) -> bool:
     with contextlib.suppress(httpx2.TransportError):
-        return httpx2.get(f"{url}/readyz", timeout=5).status_code == 200
+        return WEB.get(f"{url}/readyz", timeout=5).status_code == 200
     return False
 
 
@@ -250,16 +251,16 @@ def test_a_registered_hospital_is_answered_once_kafka_has_it_until_it_is_revoked
         ("agencies", "add", "barts", "--types", "admission", "--authorities", "*"),
         ("feeds", "import", str(tmp_path / "rules.csv")),
     ):
-        done = run(*words, environment=environment)
-        assert done.returncode == 0, done.stderr
+        done = run_here(*words, environment=environment)
+        assert done.exit_code == 0, done.stderr
     with mllp(environment) as (url, port, process):
         line = Line(port)
         first = line.send(message())
         stranger = line.send(message(sender="LAB|RXX", control_id="C2"))
-        listed = run("feeds", "list", environment=environment).stdout
-        run("agencies", "revoke", "barts", environment=environment)
+        listed = run_here("feeds", "list", environment=environment).stdout
+        run_here("agencies", "revoke", "barts", environment=environment)
         revoked = eventually(lambda: (said := line.send(message(control_id="C3"))) and "|AR|" in said and said)
-        metrics = httpx2.get(f"{url}/metrics").text
+        metrics = WEB.get(f"{url}/metrics").text
         process.send_signal(signal.SIGTERM)
         code = process.wait(10)
         log = (process.stderr.read() if process.stderr else b"").decode()
@@ -282,7 +283,7 @@ def test_a_door_that_cannot_open_says_so_in_one_sentence(database_url: str, tmp_
         "NIGHTLIGHT_MLLP_LISTEN": "0.0.0.0:0",
     }
     environment = own_environment(tmp_path, given)
-    run("keys", "make", environment=environment)
+    run_here("keys", "make", environment=environment)
 
     refused = run("mllp", environment=environment)
 

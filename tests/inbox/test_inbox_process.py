@@ -22,6 +22,7 @@ from store import agencies
 from store.database import connect
 from tests.house import eventually, own_environment, run
 from tests.inbox.cast import arrest_row, table
+from tests.web import WEB
 
 ROWS = 6000
 
@@ -45,12 +46,12 @@ class Process:
 
     def ready(self) -> bool:
         with contextlib.suppress(httpx2.TransportError):
-            return httpx2.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).is_success
+            return WEB.get(f"http://127.0.0.1:{self.port}/readyz", timeout=5).is_success
         return False
 
     def accepted(self) -> float:
         """How many events it has counted since it began."""
-        lines = httpx2.get(f"http://127.0.0.1:{self.port}/metrics", timeout=5).text.splitlines()
+        lines = WEB.get(f"http://127.0.0.1:{self.port}/metrics", timeout=5).text.splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith("nightlight_events_accepted_total{"))
 
     def stop(self, number: int = signal.SIGTERM) -> None:
