@@ -91,6 +91,30 @@ def test_another_postcode_does_not_hold_what_else_is_sure(changes: dict[str, Any
     assert decision.lane is Lane.PAGE, why
 
 
+@pytest.mark.parametrize(("postcode", "lane"), [("N19 5AA", Lane.PAGE), ("LS6 2AB", Lane.REVIEW)])
+def test_a_namesake_with_the_same_birth_date_is_less_likely_in_the_same_part_of_the_country(
+    postcode: str, lane: Lane
+) -> None:
+    florence = OLIVIA | {"given_name": "Florence", "family_name": "Barker"}
+
+    assert decide(child(known=florence), known=florence, without="nhs_number", postcode=postcode).lane is lane
+
+
+def test_a_child_who_has_moved_within_an_area_is_known_by_a_former_postcode_of_it() -> None:
+    moved = child(known=OLIVIA | {"given_name": "Florence", "family_name": "Barker"}, former_postcodes=("LS1 1AA",))
+
+    decision = decide(moved, without="nhs_number", postcode="LS6 2AB", given_name="Florence", family_name="Barker")
+
+    assert decision.lane is Lane.PAGE
+
+
+@pytest.mark.parametrize(("one", "other"), [("Emily", "Amelia"), ("Alice", "Elsie"), ("Nathan", "Jonathan")])
+def test_a_name_that_is_as_often_a_twins_is_no_short_form_of_it(one: str, other: str) -> None:
+    decision = decide(child(known=OLIVIA | {"given_name": one}), without="nhs_number", given_name=other)
+
+    assert decision.lane is not Lane.PAGE
+
+
 def test_two_listed_children_of_one_name_and_birth_date_go_to_a_human_even_where_the_postcode_is_of_one() -> None:
     both = child("C1", nhs_number=None), child("C2", nhs_number=None, postcode="LS6 2AB")
 

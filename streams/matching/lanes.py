@@ -14,6 +14,9 @@ from streams.matching.score import ELSEWHERE, Scored
 BORN_A_DAY: Final = 900.0
 """Children of one sex born in England on one day: 570,000 to 690,000 births a year from 2008 on (ONS), nearly the most of them."""
 
+OF_AN_AREA: Final = 0.04
+"""Of England's children those of one postcode area, at most: Birmingham's has 1.9 of 57 million people (Census 2021)."""
+
 ANY_NAME: Final = 250
 """One in so many, for a name that agrees only roughly."""
 
@@ -48,10 +51,12 @@ class Held(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known beside the comparison. `adult`: the event's birth date is an adult's, the child's is not."""
+    """What is known beside the comparison. `adult`: the event's birth date is an adult's, the child's is not. `near`: their
+    postcodes, or a former one of the child's, are of one area."""
 
     adult: bool = False
     restricted: bool = False
+    near: bool = False
 
 
 def choose(
@@ -73,7 +78,8 @@ def _held(ranked: Sequence[Scored], probabilities: Sequence[float], facts: Facts
         yield Held.ADULT
     if facts.restricted:
         yield Held.RESTRICTED
-    if not best.identifiers and best.elsewhere and best.namesakes > limits.namesakes:
+    others = best.namesakes * (OF_AN_AREA if facts.near else 1.0)
+    if not best.identifiers and best.elsewhere and others > limits.namesakes:
         yield Held.NAMESAKE
     if not best.identifiers and any(Agreement.of(other).to_the_letter for other in ranked[1:]):
         yield Held.NAMESAKE_LISTED

@@ -16,7 +16,7 @@ from streams.matching.compare import NameCompare
 from streams.matching.explain import explain
 from streams.matching.frequency import Frequencies
 from streams.matching.index import Index, Rows
-from streams.matching.keys import IDENTIFIER, LABELS, Sounds, filed, sought
+from streams.matching.keys import IDENTIFIER, LABELS, Sounds, area, filed, sought
 from streams.matching.lanes import Facts, choose
 from streams.matching.loading import Listed, entry_of, fill
 from streams.matching.model import Model
@@ -261,7 +261,11 @@ class Matcher:
         )
         best, probabilities = ranked[0][1], [chance for chance, _ in ranked]
         ((_, child),) = self._roll.at([best.row])
-        facts = Facts(adult=_grown_up(asked.birth, child.birth, now), restricted=sensitive)
+        facts = Facts(
+            adult=_grown_up(asked.birth, child.birth, now),
+            restricted=sensitive,
+            near=bool(asked.postcode) and area(asked.postcode) in map(area, (child.postcode, *child.places)),
+        )
         lane, held = choose([one for _, one in ranked], probabilities, facts, self._model.thresholds)
         return Decision(
             lane=lane,
