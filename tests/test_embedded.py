@@ -77,6 +77,15 @@ def test_a_server_ends_with_the_process_that_started_it(module: str, end: signal
     eventually(lambda: not exists(server))
 
 
+@pytest.fixture
+def stoppable() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the tests run behind a shell that keeps it from them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("stoppable")
 def test_being_stopped_waits_until_what_was_begun_is_on_record() -> None:
     record = []
 
