@@ -17,7 +17,7 @@ from schemas.person import Person
 from streams.matching import Matcher
 from streams.matching.keys import BIRTH, IDENTIFIER
 from streams.matching.likeness import ONE_EDIT, beside_names
-from streams.matching.matcher import MATTERS, NEAR, Question
+from streams.matching.matcher import NEAR, Question
 from streams.matching.normalise import Entry, Mark, usable
 from streams.matching.score import Scored, Scorer
 from streams.matching.sieve import Pairs, Sieve
@@ -182,7 +182,7 @@ def test_the_best_is_the_best_of_everybody_and_so_are_all_of_the_five_who_matter
 
     for question in questions:
         everybody = sorted((round(found.child, 2) for _, _, found in weighed(matcher, question)), reverse=True)
-        near = [weight for weight in everybody[:5] if weight >= matcher._bits(MATTERS)]
+        near = [weight for weight in everybody[:5] if weight >= matcher._bits(NEAR)]
         weights = [one.weight for one in matcher.decide(question.person, door=question.door).candidates]
         assert weights[:1] == everybody[:1]
         assert weights[: len(near)] == near

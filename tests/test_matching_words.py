@@ -10,11 +10,12 @@ from schemas.person import Person
 from streams.matching import compare, names
 from streams.matching.compare import ALIKE, DIFFER, EXACT, INITIAL, SIMILAR, VARIANT, VERY_SIMILAR, NameCompare
 from streams.matching.folding import fold, is_baby, is_unknown, without_title
-from streams.matching.keys import Sounds
+from streams.matching.keys import MOST_SOUNDS, Sounds
 from streams.matching.normalise import Mark, entry
 
 TABLES = names.load()
-COMPARE = NameCompare(TABLES, Sounds(TABLES))
+SOUNDS = Sounds(TABLES)
+COMPARE = NameCompare(TABLES, SOUNDS)
 TODAY = date(2026, 11, 21)
 
 
@@ -194,3 +195,17 @@ def test_every_culture_has_names_and_frequencies_are_shares() -> None:
 
 def test_levels_are_the_whole_scale() -> None:
     assert tuple(range(7)) == (EXACT, VARIANT, VERY_SIMILAR, SIMILAR, INITIAL, ALIKE, DIFFER)
+
+
+@given(
+    st.one_of(
+        st.sampled_from(sorted({*TABLES.given, *TABLES.family, *TABLES.spellings})),
+        st.text("abcghijkmstuwxz", min_size=1),
+    )
+)
+def test_a_word_sounds_in_no_more_ways_than_the_first_cut_counts_on(word: str) -> None:
+    assert len(SOUNDS(word)) <= MOST_SOUNDS
+
+
+def test_no_spelling_sounds_in_more_ways_either() -> None:
+    assert max(len(SOUNDS(word)) for word in TABLES.spellings) == MOST_SOUNDS

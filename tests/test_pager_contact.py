@@ -209,6 +209,17 @@ async def beside_ada(story: Night) -> None:
         await connection.execute(insert(shifts).values(team="Islington", person="ben", role=Role.PRIMARY, **hours))
 
 
+async def told_where_one_phone_is_off(story: Night) -> UUID:
+    """A page whose text has reached Ada, and not Ben beside her."""
+    await beside_ada(story)
+    story.phone.behave(Mode.UNDELIVERED, BEN)
+    page, _ = await story.open_page()
+    for _ in range(2):
+        await story.round()
+        story.watch.later(seconds=1)
+    return page
+
+
 async def taken_up(story: Night) -> list[UUID]:
     """The pages about which the pager would decide now."""
     async with story.engine.connect() as connection:
@@ -217,12 +228,7 @@ async def taken_up(story: Night) -> list[UUID]:
 
 async def test_a_page_is_not_decided_about_again_and_again_while_one_of_two_people_has_it(story: Night) -> None:
     """Else two hundred such pages would keep a page that has reached nobody from the next person."""
-    await beside_ada(story)
-    story.phone.behave(Mode.UNDELIVERED, BEN)
-    page, _ = await story.open_page()
-    for _ in range(2):
-        await story.round()
-        story.watch.later(seconds=1)
+    page = await told_where_one_phone_is_off(story)
 
     then = await taken_up(story)
     await story.phone.reply(ADA, "2")
@@ -232,12 +238,7 @@ async def test_a_page_is_not_decided_about_again_and_again_while_one_of_two_peop
 
 
 async def test_one_whose_text_failed_and_came_through_all_the_same_passes_the_page_on(story: Night) -> None:
-    await beside_ada(story)
-    story.phone.behave(Mode.UNDELIVERED, BEN)
-    page, _ = await story.open_page()
-    for _ in range(2):
-        await story.round()
-        story.watch.later(seconds=1)
+    page = await told_where_one_phone_is_off(story)
 
     await story.phone.reply(BEN, "2")
     await story.round()

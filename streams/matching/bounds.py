@@ -15,7 +15,7 @@ from schemas.person import IDENTIFIERS
 from streams.matching import likeness as like
 from streams.matching.folding import Words
 from streams.matching.frequency import Frequencies
-from streams.matching.likeness import Codes, Likeness, Truth
+from streams.matching.likeness import Beside, Codes, Likeness, Truth
 from streams.matching.model import Model
 from streams.matching.normalise import Entry
 from streams.matching.packed import SOUND
@@ -148,23 +148,23 @@ def weigh_names(alike: Likeness, of: Codes, bits: Table, swapped: float) -> tupl
     return straight, crossed + swapped
 
 
-def weigh_beside(alike: Likeness, of: Codes, bits: Table) -> Table:
+def weigh_beside(beside: Beside, of: Codes, bits: Table) -> Table:
     """All but the names and the identifiers."""
     flat, base = bits.ravel(), of * bits.shape[1]
-    found: Table = flat[base + (BIRTH + alike.birth)]
-    for field, code in ((PLACE, alike.place), (SEX, alike.sex), (DOOR, alike.door)):
+    found: Table = flat[base + (BIRTH + beside.birth)]
+    for field, code in ((PLACE, beside.place), (SEX, beside.sex), (DOOR, beside.door)):
         found += flat[base + (field + code)]
     return found
 
 
-def weigh_marks(alike: Likeness, of: Codes, rows: Sequence[Row], asked: Sequence[int], named: Truth) -> Table:
+def weigh_marks(beside: Beside, of: Codes, rows: Sequence[Row], asked: Sequence[int], named: Truth) -> Table:
     """The identifiers of each pair; `asked` has those of each person. `named`: the index found the child by one of them."""
     kinds = list(dict.fromkeys(zip(rows, asked, strict=True)))
     place = {kind: number for number, kind in enumerate(kinds)}
     kind_of = np.array([place[kind] for kind in zip(rows, asked, strict=True)])[of]
     differing = np.concatenate([row.marks(marks) for row, marks in kinds])
     equal = np.array([row.equal(marks) for row, marks in kinds])
-    found: Table = np.where(named, equal[kind_of], differing[kind_of * ALL_MARKS + alike.marks])
+    found: Table = np.where(named, equal[kind_of], differing[kind_of * ALL_MARKS + beside.marks])
     return found
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streams.matching import keys
 from streams.matching import likeness as like
 from streams.matching.bounds import ALL_MARKS, BIRTH, DOOR, FAMILY, GIVEN, PLACE, SEX, Table
-from streams.matching.keys import IDENTIFIER, LABELS, MOST_CODES, Sounds
+from streams.matching.keys import IDENTIFIER, LABELS, MOST_CODES, MOST_SOUNDS, Sounds
 from streams.matching.likeness import Beside, Codes
 from streams.matching.normalise import Entry
 from streams.matching.packed import ANY_FAMILY, ANY_GIVEN, Records
@@ -26,7 +26,7 @@ NEITHER, ONE, BOTH, ANY = range(4)
 SHARP, PAIRS_LOST, BLUNT = range(3)
 """Of a person: every key says what it says; more are found by two names than are looked at; the keys say nothing of the names."""
 
-FEW_UNITS: Final = 4
+FEW_UNITS: Final = MOST_CODES // MOST_SOUNDS
 """Of a child's names: with more it may be filed under some of its sounds only."""
 
 _OF_NAMES: Final = frozenset((keys.NAMES, keys.NAME_AND_BIRTH, keys.NAME_AND_PLACE))

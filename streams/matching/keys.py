@@ -19,6 +19,8 @@ from streams.matching.normalise import Entry, Mark, usable
 MOST_CODES = 10
 """Of one person: twelve names of twelve words would fill the index with nonsense."""
 
+MOST_SOUNDS = 3
+"""Of one word: two by its letters, and that of the name it is a spelling of."""
 
 # What a key is made of: part of its hash, and the label of the metric. Plain numbers, because an enum's hash costs more than the key.
 IDENTIFIER, BIRTH, NAME_AND_BIRTH, NAMES, NAME_AND_PLACE, POSTCODE, STREET = range(7)

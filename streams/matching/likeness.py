@@ -59,17 +59,12 @@ class Beside(NamedTuple):
 
 
 class Likeness(NamedTuple):
-    """A code for each pair. `crossed_...`: given against family name and the other way round."""
+    """A code for each pair, of the names. `crossed_...`: given against family name and the other way round."""
 
     given: Codes
     family: Codes
     crossed_given: Codes
     crossed_family: Codes
-    birth: Codes
-    place: Codes
-    sex: Codes
-    door: Codes
-    marks: Codes
 
 
 def beside_names(one: Records, child: Records) -> Beside:
@@ -84,12 +79,11 @@ def beside_names(one: Records, child: Records) -> Beside:
     )
 
 
-def likeness(one: Packed, child: Packed, beside: Beside, kin: NDArray[np.bool_]) -> Likeness:
-    """Record `i` of the one with record `i` of the other, of which `beside` is known. `kin`: which known names are forms of one
-    another."""
+def likeness(one: Packed, child: Packed, kin: NDArray[np.bool_]) -> Likeness:
+    """Record `i` of the one with record `i` of the other. `kin`: which known names are forms of one another."""
     names = _names(one.records, one.units, child.records, child.units, kin)
     names[1:3][names[1:3] == SAME] = RARE  # how common a given name is as a family name is not asked
-    return Likeness(names[0], names[3], names[2], names[1], *beside)
+    return Likeness(names[0], names[3], names[2], names[1])
 
 
 def _names(one: Records, units: Units, other: Records, child_units: Units, kin: NDArray[np.bool_]) -> Codes:

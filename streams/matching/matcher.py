@@ -37,10 +37,8 @@ FILL = 16
 """Pairs that are looked at for the best five even of nobody: in a crowd who matters less is chosen by what finds it."""
 
 NEAR = 0.001
-"""A no is explained where some child could come as near as this; who is nobody's business is compared with nobody."""
-
-MATTERS = 1e-3
-"""A child of less than this chance, against a stranger's 1, changes no answer; nor does somebody else of its household."""
+"""A child of less than this chance, against a stranger's 1, changes no answer, nor does somebody else of its household: a no is
+explained where some child could come as near as this, and who is nobody's business is compared with nobody."""
 
 GROWN_UP = 18
 """Years."""
@@ -127,7 +125,7 @@ class Matcher:
         sensitive: bool = False,
         without: Collection[str] = (),
     ) -> Decision:
-        """Who this is, how surely, and why: with the best five, however far off. `door`, `sensitive` as in Question.
+        """Who this is, how surely, and why: with five candidates, however far off. `door`, `sensitive` as in Question.
 
         `without`: children whom it is known not to be. The same list and person give the same answer.
         """
@@ -166,7 +164,7 @@ class Matcher:
             self._roll.packed,
             packer,
             sounds,
-            floor=self._bits(MATTERS),
+            floor=self._bits(NEAR),
             least=0 if near else FILL,
         )
         answers = [self._nobody] * len(asked)
@@ -215,35 +213,32 @@ class Matcher:
             places, rows = places[others], rows[others]
         return Pairs(person[places], rows, kind_of[places], lost)
 
-    def _each(self) -> float:
-        """The chance of any one child, before anything is known, against a stranger's 1."""
-        return self._model.prior.share_on_list / max(len(self), self._model.prior.least_children)
-
     def _chance(self, bits: Table) -> Table:
         """Of each child, against a stranger's 1."""
-        chance: Table = self._each() * np.exp2(np.minimum(bits, 200.0))
+        chance: Table = self._model.prior.each(len(self)) * np.exp2(np.minimum(bits, 200.0))
         return chance
 
     def _bits(self, chance: float) -> float:
         """What a child must weigh for such a chance."""
-        return log2(chance / self._each())
+        return log2(chance / self._model.prior.each(len(self)))
 
     def _scored(self, asked: Asked, found: Weighed, own: Rows) -> list[Scored]:
-        """The children whom it is worth while to compare, compared: the best one, all who MATTER, and others up to five; at most FEW.
-        `own`: the places of the person's pairs."""
+        """The children whom it is worth while to compare, compared: the best one, all who could come NEAR, and others up
+        to five; at most FEW. `own`: the places of the person's pairs."""
         scorer = Scorer(asked.entry, asked.same, self._model, self._compare, self._roll.frequencies)
         most = found.child[own]
         order = np.argsort(-most, kind="stable")
         rows, crossed = found.pairs.row[own][order], found.crossed[own][order]
-        matters = (np.maximum(most, found.household[own]) >= self._bits(MATTERS))[order]
+        matters = (np.maximum(most, found.household[own]) >= self._bits(NEAR))[order]
         scored: dict[int, Scored] = {}
         best, left = -inf, int(matters.sum())
         columns = rows, most[order], matters, crossed
         for row, reach, needed, turned in zip(*(column.tolist() for column in columns), strict=True):
-            if not left and reach < best and len(scored) >= BEST:
+            enough = reach < best and len(scored) >= BEST
+            if enough and not left:
                 break
             left -= needed
-            if row in scored or (not needed and reach < best and len(scored) >= BEST):
+            if row in scored or (enough and not needed):
                 continue
             for _, one in self._roll.at([row]):
                 scored[row] = scorer.score(one, row, crossed=turned)

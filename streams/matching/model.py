@@ -79,6 +79,10 @@ class Prior(Shape):
     least_children: Annotated[int, Field(ge=1)]
     household: Annotated[float, Field(ge=0, le=10)]
 
+    def each(self, listed: int) -> float:
+        """The chance of any one child of a list so long, before anything is compared, against a stranger's 1."""
+        return self.share_on_list / max(listed, self.least_children)
+
 
 class Thresholds(Shape):
     """Probabilities: page from `page` with the runner-up below `runner_up`; review from `review` over all candidates together.

@@ -54,8 +54,8 @@ _UNIT: Final = struct.Struct("<Q2IfhH2B6x")
 FEMALE, MALE, SEVERAL_PLACES, ANY_GIVEN, ANY_FAMILY, PLAIN = 1, 2, 4, 8, 16, 32
 """Bits of `more`. PLAIN: one given and one family name, a unit each."""
 
-FAMILY, WHOLE, ALONE = 1, 2, 4
-"""Bits of `kind`: of the family name; a whole form, not a word of one; all there is of this name."""
+FAMILY, WHOLE = 1, 2
+"""Bits of `kind`: of the family name; a whole form, not a word of one."""
 
 MOST_UNITS: Final = 12
 """Of one name; with more, any name may be among them."""
@@ -125,7 +125,7 @@ class Packer:
     def name(self, forms: Aliases, kind: int) -> Name:
         """`kind` is FAMILY or 0."""
         if len(forms) == 1 and len(forms[0]) == 1:
-            return Name(self._unit(forms[0][0], kind | WHOLE | ALONE), 1)
+            return Name(self._unit(forms[0][0], kind | WHOLE), 1)
         wholes = {"".join(form) for form in forms}
         words = {word for form in forms for word in form} - wholes
         if len(wholes) + len(words) > MOST_UNITS:

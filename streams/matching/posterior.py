@@ -13,7 +13,7 @@ from streams.matching.score import Scored
 
 def posterior(scored: Sequence[Scored], listed: int, prior: Prior) -> list[float]:
     """The probability that the event is about each candidate, in their order. `listed` is the length of the list."""
-    each = prior.share_on_list / max(listed, prior.least_children)
+    each = prior.each(listed)
     children = [each * exp2(min(one.child, 200.0)) for one in scored]
     households = [each * prior.household * exp2(min(one.household, 200.0)) for one in scored]
     everything = sum(children) + sum(households) + (1 - prior.share_on_list)

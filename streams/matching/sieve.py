@@ -13,7 +13,7 @@ from streams.matching.keys import IDENTIFIER, Sounds
 from streams.matching.likeness import Beside, Codes, Likeness, Truth, beside_names, likeness
 from streams.matching.model import Model
 from streams.matching.normalise import Entry
-from streams.matching.packed import Packed, Packer
+from streams.matching.packed import Packed, Packer, Records
 from streams.matching.score import Same
 
 AT_A_TIME = 20_000
@@ -105,7 +105,7 @@ class Sieve:
 
     def weigh(self, people: People, pairs: Pairs, listed: Listed, packer: Packer) -> Weighed:
         """Every pair, by how alike the two could be at most."""
-        beside = _joined(Beside, self._beside(people, pairs, listed))
+        beside = _joined(Beside, (own for own, _ in self._beside(people, pairs, listed)))
         return self._weigh(people, pairs, beside, listed, packer)
 
     def sift(
@@ -121,8 +121,7 @@ class Sieve:
             return self.weigh(people, pairs, listed, packer)
         cut = self._cut(people, pairs, sounds)
         besides, bounds = [], []
-        for part, beside in zip(_parts(len(pairs.of)), self._beside(people, pairs, listed), strict=True):
-            child = listed(pairs.row[part]).records
+        for part, (beside, child) in zip(_parts(len(pairs.of)), self._beside(people, pairs, listed), strict=True):
             besides.append(beside)
             bounds.append(cut.most(people.both(pairs.of[part]), pairs.kind[part], beside, child))
         most = np.concatenate(bounds, axis=1)
@@ -132,9 +131,11 @@ class Sieve:
         places, beside = kept.nonzero()[0], _joined(Beside, besides)
         return self._weigh(people, pairs.at(places), Beside(*(code[places] for code in beside)), listed, packer)
 
-    def _beside(self, people: People, pairs: Pairs, listed: Listed) -> Iterator[Beside]:
+    def _beside(self, people: People, pairs: Pairs, listed: Listed) -> Iterator[tuple[Beside, Records]]:
+        """Part by part, with the children's records."""
         for part in _parts(len(pairs.of)):
-            yield beside_names(people.packed.records.take(pairs.of[part]), listed(pairs.row[part]).records)
+            child = listed(pairs.row[part]).records
+            yield beside_names(people.packed.records.take(pairs.of[part]), child), child
 
     def _cut(self, people: People, pairs: Pairs, sounds: Sounds) -> Cut:
         edges = [edge(one.entry, sounds, lost) for one, lost in zip(people.asked, pairs.lost, strict=True)]
@@ -145,12 +146,11 @@ class Sieve:
         parts = []
         for part in _parts(len(pairs.of)):
             one = Packed(people.packed.records.take(pairs.of[part]), people.packed.units)
-            own = Beside(*(code[part] for code in beside))
-            parts.append(likeness(one, listed(pairs.row[part]), own, packer.kin))
+            parts.append(likeness(one, listed(pairs.row[part]), packer.kin))
         alike, of = _joined(Likeness, parts), people.both(pairs.of)
         straight, crossed = weigh_names(alike, of, people.bits, self._model.swapped_names)
-        most = np.maximum(straight, crossed) + weigh_beside(alike, of, people.bits)
-        most += weigh_marks(alike, of, people.rows, people.marks, pairs.kind == IDENTIFIER)
+        most = np.maximum(straight, crossed) + weigh_beside(beside, of, people.bits)
+        most += weigh_marks(beside, of, people.rows, people.marks, pairs.kind == IDENTIFIER)
         return Weighed(pairs, most[0], most[1], crossed[0])
 
 
