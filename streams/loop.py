@@ -1,6 +1,7 @@
 """The one loop's body: open, run the step, publish and wait for the receipts; or bury a pointer; or say that it must be tried again."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -115,8 +116,7 @@ class Loop:
         led_to = await self._led_to(ours)
         at = self.clock()
         await self.publish(self._records([result for results in led_to for result in results], at))
-        for said, results in zip(ours, led_to, strict=True):
-            self._count(said, results, at)
+        self._count(ours, led_to, at)
 
     async def _verdict(self, problem: Exception) -> Reason | None:
         """Why to bury it; None to stay on it."""
@@ -176,11 +176,14 @@ class Loop:
         logger().warning("event-held", **_where(letter), error=type(problem).__name__)
         return False
 
-    def _count(self, said: Envelope | Message, results: Sequence[Result], at: datetime) -> None:
-        if not isinstance(said, Envelope) or said.feed == PROBE:
-            return
-        self._timed(said.type).observe(max((at - said.received_at).total_seconds(), 0.0))
-        self._decided(said.type, lane_of(results)).inc()
+    def _count(self, ours: Sequence[Envelope | Message], led_to: Sequence[Sequence[Result]], at: datetime) -> None:
+        decided: Counter[tuple[str, Lane]] = Counter()
+        for said, results in zip(ours, led_to, strict=True):
+            if isinstance(said, Envelope) and said.feed != PROBE:
+                self._timed(said.type).observe(max((at - said.received_at).total_seconds(), 0.0))
+                decided[said.type, lane_of(results)] += 1
+        for (type_, lane), count in decided.items():
+            self._decided(type_, lane).inc(count)
 
 
 async def _caught(work: Awaitable[None]) -> Exception | None:

@@ -193,6 +193,8 @@ def test_the_best_is_the_best_of_everybody_and_so_are_all_of_the_five_who_matter
 
 def test_a_batch_is_answered_as_each_by_itself_and_in_order() -> None:
     matcher, questions = borough(events=80)
+    like_nobody = Question(Person(given_name="Xqzv", family_name="Wjkqx", date_of_birth=date(1931, 7, 7)))
+    questions = [like_nobody, *questions[:40], like_nobody, *questions[40:], like_nobody]
 
     together = matcher.decide_all(questions)
 

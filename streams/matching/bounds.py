@@ -132,6 +132,8 @@ class Shares:
 
 def _rarest(share: Callable[[Words], float], forms: Sequence[Words]) -> float:
     """Of a name's forms, each as it is and, of several words, written as one."""
+    if len(forms) == 1 and len(forms[0]) == 1:
+        return share(forms[0])
     return min(share(each) for form in forms for each in {form, ("".join(form),)})
 
 

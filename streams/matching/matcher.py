@@ -156,22 +156,26 @@ class Matcher:
             return []
         now, sounds = self._clock(), self._sounds.remembering()
         packer = self._packer.hearing(sounds)
-        asked = [self._asked(question, now) for question in questions]
-        people = self._sieve.people(asked, packer, self._roll.frequencies)
+        everybody = [self._asked(question, now) for question in questions]
+        met, pairs = self._pairs([one.entry for one in everybody], sounds, without).met()
+        answers = [self._nobody] * len(questions)
+        if not met:
+            return answers
+        asked = [everybody[number] for number in met]
         found = self._sieve.sift(
-            people,
-            self._pairs([one.entry for one in asked], sounds, without),
+            self._sieve.people(asked, packer, self._roll.frequencies),
+            pairs,
             self._roll.packed,
             packer,
             sounds,
             floor=self._bits(NEAR),
             least=0 if near else FILL,
         )
-        answers = [self._nobody] * len(asked)
         for place in self._worth_comparing(found, len(asked), near):
             scored = self._scored(asked[place], found, (found.pairs.of == place).nonzero()[0])
             if scored:
-                answers[place] = self._answer(asked[place].entry, scored, now, sensitive=questions[place].sensitive)
+                number = met[place]
+                answers[number] = self._answer(asked[place].entry, scored, now, sensitive=questions[number].sensitive)
         return answers
 
     def _worth_comparing(self, found: Weighed, count: int, near: float) -> list[int]:

@@ -46,6 +46,15 @@ class Pairs(NamedTuple):
         """These alone."""
         return self._replace(of=self.of[places], row=self.row[places], kind=self.kind[places])
 
+    def met(self) -> tuple[list[int], "Pairs"]:
+        """Who is in a pair at all, and the pairs with these alone counted: about the others there is nothing to ask."""
+        has = np.bincount(self.of, minlength=len(self.lost)) > 0
+        whom: list[int] = has.nonzero()[0].tolist()
+        if len(whom) == len(self.lost):
+            return whom, self
+        place = np.cumsum(has) - 1
+        return whom, self._replace(of=place[self.of], lost=[self.lost[person] for person in whom])
+
 
 class Weighed(NamedTuple):
     """For each pair the most that "the same child" and "somebody else of the child's household" could weigh, in bits; and that the
@@ -75,6 +84,13 @@ class People(NamedTuple):
     def both(self, of: Codes) -> Codes:
         """The places in `rows` of these people, in two rows."""
         return np.stack([of, of + len(self.asked)])
+
+    def at(self, places: Codes) -> "People":
+        """These alone."""
+        asked = [self.asked[place] for place in places]
+        both = self.both(places).ravel()
+        packed = Packed(self.packed.records[places], self.packed.units)
+        return People(asked, packed, [self.rows[place] for place in both], self.bits[both])
 
 
 Listed = Callable[[Codes], Packed]
@@ -119,13 +135,19 @@ class Sieve:
         crowds = np.bincount(pairs.of, minlength=len(people.asked)) > self._crowd
         if not crowds.any():
             return self.weigh(people, pairs, listed, packer)
-        cut = self._cut(people, pairs, sounds)
-        besides, bounds = [], []
+        own = crowds.nonzero()[0]
+        some, place = people.at(own), np.cumsum(crowds) - 1
+        cut = self._cut(some, [pairs.lost[person] for person in own.tolist()], sounds)
+        besides, most = [], np.full((2, len(pairs.of)), np.inf)
         for part, (beside, child) in zip(_parts(len(pairs.of)), self._beside(people, pairs, listed), strict=True):
             besides.append(beside)
-            bounds.append(cut.most(people.both(pairs.of[part]), pairs.kind[part], beside, child))
-        most = np.concatenate(bounds, axis=1)
-        kept = ~crowds[pairs.of] | (most.max(0) >= floor)
+            of = pairs.of[part]
+            mine = crowds[of].nonzero()[0]
+            codes = Beside(*(code[mine] for code in beside))
+            most[:, part.start + mine] = cut.most(
+                some.both(place[of[mine]]), pairs.kind[part][mine], codes, child[mine]
+            )
+        kept = most.max(0) >= floor
         if least:
             _fill(kept, most[0], pairs.of, crowds, least)
         places, beside = kept.nonzero()[0], _joined(Beside, besides)
@@ -137,8 +159,8 @@ class Sieve:
             child = listed(pairs.row[part]).records
             yield beside_names(people.packed.records.take(pairs.of[part]), child), child
 
-    def _cut(self, people: People, pairs: Pairs, sounds: Sounds) -> Cut:
-        edges = [edge(one.entry, sounds, lost) for one, lost in zip(people.asked, pairs.lost, strict=True)]
+    def _cut(self, people: People, lost: Sequence[Collection[int]], sounds: Sounds) -> Cut:
+        edges = [edge(one.entry, sounds, each) for one, each in zip(people.asked, lost, strict=True)]
         marks = [row.marks(own) for row, own in zip(people.rows, people.marks, strict=True)]
         return Cut(people.bits, marks, edges, self._model.swapped_names)
 
