@@ -80,7 +80,13 @@ def _move_in(home: House, data: Path) -> list[dict[str, Any]]:
     for noun in ("children", "responders", "rota", "policies"):
         home.command(noun, "import", str(data / f"{noun}.csv"))
     home.add_agency("met-custody", "arrest")
-    eventually(lambda: f"nightlight_children_loaded {float(LISTED)}" in home.metrics("streams-a"), within=60)
+    # Both: a lane that still loads would take a processor from everybody.
+    eventually(
+        lambda: all(
+            f"nightlight_children_loaded {float(LISTED)}" in home.metrics(lane) for lane in ("streams-a", "streams-b")
+        ),
+        within=60,
+    )
     return people
 
 

@@ -1,15 +1,19 @@
 """`nightlight match`: one line for each line, in order, whatever is in the files."""
 
 import json
+import os
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import register
 from streams.matching.listing import ListRefused
 from streams.matching.model import SHIPPED, Model, ModelRefused
 from streams.matching.offline import match_lines
+from tests.house import run
 
 HEADER = "child_id,family_name,given_name,other_names,date_of_birth,sex,postcode,nhs_number\n"
 AMINA = "C1,Qwestbury,Amina,Minnie;Mina,2011-02-03,female,N1 9GU,9990000018\n"
@@ -182,6 +186,26 @@ def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path, change: dict
 
     with pytest.raises(ModelRefused, match=refusal):
         Model.load(path)
+
+
+def test_the_same_files_give_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    """Python salts its hashes anew for each process, and an auditor who asks again must read what was read before."""
+    register.write(tmp_path / "children.csv", 1500, today=date(2026, 11, 20))
+    asked = []
+    for stranger in register.children(60, seed=8, first=500_000):
+        asked.append(event(stranger.pop("child_id"), **stranger))
+    (tmp_path / "events.jsonl").write_text("\n".join(asked))
+    said = []
+
+    for salt in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": salt}
+        files = "--children", str(tmp_path / "children.csv"), "--events", str(tmp_path / "events.jsonl")
+        done = run("match", *files, environment=environment)
+        assert (done.returncode, done.stderr) == (0, "")
+        said.append(done.stdout)
+
+    assert len(said[0].splitlines()) == 60
+    assert said[0] == said[1]
 
 
 def test_each_row_of_the_shipped_table_adds_up_to_one() -> None:

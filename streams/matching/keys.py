@@ -9,6 +9,7 @@ from functools import cache, reduce
 from itertools import combinations
 from operator import or_
 from typing import NamedTuple
+from zlib import crc32
 
 from doublemetaphone import doublemetaphone
 
@@ -81,10 +82,15 @@ class Sounds:
         heads = self._names.spellings.get(word)
         if not heads and (not second or second == first):
             code = first or word
-            return Sound((code,), 1 << (hash(code) & 63))
+            return Sound((code,), _bit(code))
         codes = {first or word, second or first or word}
         codes.update(doublemetaphone(head)[0] or head for head in heads or ())
-        return Sound(tuple(sorted(codes)), reduce(or_, [1 << (hash(code) & 63) for code in codes]))
+        return Sound(tuple(sorted(codes)), reduce(or_, map(_bit, codes)))
+
+
+def _bit(code: str) -> int:
+    """One of 64, the same in every process: who is compared depends on it."""
+    return 1 << (crc32(code.encode()) & 63)
 
 
 def filed(entry: Entry, sounds: Sounds) -> list[int]:

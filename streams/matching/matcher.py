@@ -231,7 +231,7 @@ class Matcher:
         to five; at most FEW. `own`: the places of the person's pairs."""
         scorer = Scorer(asked.entry, asked.same, self._model, self._compare, self._roll.frequencies)
         most = found.child[own]
-        order = np.argsort(-most, kind="stable")
+        order = np.lexsort((found.pairs.row[own], -most))
         rows, crossed = found.pairs.row[own][order], found.crossed[own][order]
         matters = (np.maximum(most, found.household[own]) >= self._bits(NEAR))[order]
         scored: dict[int, Scored] = {}

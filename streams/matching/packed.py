@@ -4,6 +4,7 @@ enough of them to say how alike two entries could be at most."""
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,7 @@ class Packer:
         length, own = len(text), letters(text)
         return _UNIT.pack(
             self._sounds.bits(text),
-            hash(text) & 0xFFFFFFFF,
+            crc32(text.encode()),
             own,
             1 / length,
             length - own.bit_count(),
@@ -169,8 +170,8 @@ _BIT_OF_LETTER: Final = {chr(97 + place): 1 << place for place in range(26)}
 
 
 def _hashed(text: str) -> int:
-    """32 bits, never 0."""
-    return hash(text) & 0xFFFFFFFF or 1
+    """32 bits, never 0; the same in every process."""
+    return crc32(text.encode()) or 1
 
 
 def _house(line: str) -> int:
