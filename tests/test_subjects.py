@@ -86,7 +86,7 @@ async def test_a_child_of_whom_a_page_is_open_is_not_erased(database_url: str) -
 async def test_a_child_to_whom_somebody_is_on_the_way_is_erased_once_contact_is_recorded(database_url: str) -> None:
     async with house(database_url) as engine, engine.begin() as connection:
         await open_or_join(connection, SEALER, found("arrest"), at=NOON)
-        page = await connection.scalar(select(pages.c.page))
+        page = (await connection.execute(select(pages.c.page))).scalar_one()
         await answers.accept(connection, page, DUTY, via="reply", at=NOON)
         with pytest.raises(subjects.StillNeeded, match="record contact"):
             await subjects.erase(connection, ROBIN, at=NOON, who="test", why="asked for")
