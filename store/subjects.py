@@ -63,7 +63,9 @@ REDACT: Final[Mapping[str, str]] = {
 }
 """What somebody looks at before it is given out, and why (article 15(4): the rights and freedoms of others)."""
 
-KEPT_OPEN: Final = "A page about this child is still open or accepted: record contact (reply 3), close it, or let its window end, and erase then."
+KEPT_OPEN: Final = (
+    "A page about this child is still open or accepted: record contact, close it, or let its window end; then erase."
+)
 KEPT_ASKED: Final = "A review that names this child is still open: decide it, or let it expire, and erase then."
 
 _REVIEWED = text("""
