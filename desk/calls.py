@@ -88,7 +88,7 @@ class Spoken:
             return _twiml(tell(wording.THANKS) if call.page is None else self._say(call, first=wording.NOT_UNDERSTOOD))
         clocks.observe(self.callbacks.metrics, answered)
         logger().info("key", page=str(answered.page), outcome=answered.answer.value)
-        return _twiml(tell(wording.heard(answered.answer, answered.reference)))
+        return _twiml(tell(wording.heard(answered.answer, answered.reference, drill=answered.type == DRILL)))
 
     async def status(self, request: Request) -> Response:
         """Keep the receipt and move its attempt, as a text's."""
@@ -108,7 +108,7 @@ class Spoken:
             return tell(wording.NOTHING)
         over = call.page is not None and call.state is not PageState.OPEN and call.purpose is Purpose.PAGE
         if over:
-            return tell(wording.heard(_how_it_stands(call), call.reference))
+            return tell(wording.heard(_how_it_stands(call), call.reference, drill=call.type == DRILL))
         kind = BY_TYPE.get(call.type)
         fields = Fields(
             call.reference,

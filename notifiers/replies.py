@@ -157,9 +157,8 @@ async def _answer(
         return Replied(chosen)
     act = _ACTS[said.verb]
     answered = await act(connection, chosen, person.person, via="reply", at=at)
-    if answered.type == DRILL and answered.answer is Answer.ACCEPTED:
-        return Replied(texts.DRILLED.format(reference=answered.reference), answered)
-    return Replied(texts.reply(answered.answer, answered.reference, sign_in), answered)
+    drill = answered.type == DRILL
+    return Replied(texts.reply(answered.answer, answered.reference, sign_in, drill=drill), answered)
 
 
 def _choose(said: Said, known: list[Standing]) -> UUID | str:
@@ -174,11 +173,12 @@ def _choose(said: Said, known: list[Standing]) -> UUID | str:
     if fitting:
         return fitting[0].page
     # Nothing waits for this answer. Whoever passes on means what they have accepted; else it is the last thing that they
-    # were told of: say how that stands.
+    # were told of, drills last: say how that stands.
     meant = [page for page in known if page.mine and page.state is PageState.ACCEPTED] if said.verb is Verb.PASS else []
     if len(meant) > 1:
         return texts.which([page.reference for page in meant], WORDS[said.verb][0])
-    return (meant or known)[0].page if known else texts.NONE_OPEN
+    real = [page for page in known if not page.drill]
+    return (meant or real or known)[0].page if known else texts.NONE_OPEN
 
 
 _FITS: dict[Verb, Callable[[Standing], bool]] = {

@@ -100,9 +100,10 @@ _NOTE = re.compile(rf"[0-9]{{6}}|(?:{'|'.join(Role)})(?: (?:from|to|since) {_TIM
 """A code, or a role with times: a name is neither, and would be left out."""
 
 
-def reply(answer: Answer, reference: str, link: str) -> str:
-    """What somebody is told who has answered a page. `link` is where they sign in."""
-    return _plain(ANSWERS[answer].format(reference=reference, link=link))
+def reply(answer: Answer, reference: str, link: str, *, drill: bool = False) -> str:
+    """What somebody is told who has answered a page. `link` is where they sign in; of a drill there is nothing to see."""
+    words = DRILL_ANSWERS.get(answer, DRILL_OVER) if drill else ANSWERS[answer]
+    return _plain(words.format(reference=reference, link=link))
 
 
 ANSWERS: dict[Answer, str] = {
@@ -117,6 +118,16 @@ ANSWERS: dict[Answer, str] = {
     Answer.UNKNOWN: "Nightlight: no page of yours has that reference.",
 }
 
+DRILL_ANSWERS: dict[Answer, str] = {
+    Answer.ACCEPTED: "Nightlight {reference}: DRILL, accepted by you. It works, and it is over. Thank you.",
+    Answer.YOURS: "Nightlight {reference}: DRILL, accepted by you. Nothing more for you to do.",
+    Answer.TAKEN: DRILLS[Purpose.TAKEN],
+    Answer.PASSED: "Nightlight {reference}: DRILL, passed on by you. We go on until somebody accepts.",
+    Answer.OPEN: "Nightlight {reference}: DRILL, nobody has accepted yet. Reply 1 to accept.",
+}
+DRILL_OVER = "Nightlight {reference}: DRILL, it is over. Nothing more for you to do."
+"""The same of a drill, whatever is answered: nobody looks for a child who is not there."""
+
 NONE_OPEN = "Nightlight: nothing is open for you now."
 STRANGER = "This number does not take messages."
 """The same for everybody who is not on the list: it says nothing of what this number is for."""
@@ -125,7 +136,6 @@ CONFIRMED = "Nightlight: thank you. Your time on call is confirmed."
 VERIFIED = "Nightlight: thank you. This phone is verified."
 PROVEN = "Nightlight: thank you. This phone works."
 WRONG_CODE = "Nightlight: that is not the code. Ask for a new one if you have lost it."
-DRILLED = "Nightlight {reference}: DRILL, accepted by you. It works, and it is over. Thank you."
 HELP = "Nightlight: reply 1 to accept, 2 to pass on, 3 when contact is made."
 UNCLEAR = "Nightlight: sorry, not understood. Reply 1 to accept, 2 to pass on, 3 when contact is made."
 

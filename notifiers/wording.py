@@ -35,6 +35,7 @@ HEARD: dict[Answer, str] = {
 }
 """What is said to somebody who has pressed a key, or whose call comes too late."""
 
+HEARD_OF_A_DRILL = "Page {reference} is a drill: no child is waiting. Thank you for answering. Goodbye."
 NOT_UNDERSTOOD = "Sorry, that key means nothing here."
 GOODBYE = "No key was pressed. Goodbye."
 NOTHING = "This is Nightlight. There is nothing for you to do. Goodbye."
@@ -55,9 +56,10 @@ def write(channel: Channel, purpose: Purpose, fields: Fields) -> str:
     return texts.fill(words, fields, what=what.replace("DRILL", "this is a drill"), **spelt)
 
 
-def heard(answer: Answer, reference: str) -> str:
+def heard(answer: Answer, reference: str, *, drill: bool = False) -> str:
     """What is said to an answer by key."""
-    return HEARD.get(answer, NOTHING).format(reference=spell(reference))
+    words = HEARD_OF_A_DRILL if drill else HEARD.get(answer, NOTHING)
+    return words.format(reference=spell(reference))
 
 
 def spell(reference: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.pages import MomentState
+from schemas.pages import MomentState, PageState
 from schemas.sealing import SealBroken
 from schemas.wire import Sealer
 from store import audit, children, schema
@@ -63,7 +63,9 @@ REDACT: Final[Mapping[str, str]] = {
 }
 """What somebody looks at before it is given out, and why (article 15(4): the rights and freedoms of others)."""
 
-KEPT_OPEN: Final = "A page about this child is still open or accepted: close it, or let its window end, and erase then."
+KEPT_OPEN: Final = (
+    "A page about this child is still open or accepted: record contact, close it, or let its window end; then erase."
+)
 KEPT_ASKED: Final = "A review that names this child is still open: decide it, or let it expire, and erase then."
 
 _REVIEWED = text("""
@@ -112,11 +114,12 @@ async def erase(connection: AsyncConnection, child: str, *, at: datetime, who: s
     """Off the list, and every row about them deleted, in the caller's transaction. Returns how many rows of each table.
 
     The audit chain keeps that it was done, with counts and nothing of what was erased (DPA 2018, section 62).
-    Raises StillNeeded while somebody is being told about them: erasing that would stop help that is on its way.
+    Raises StillNeeded while somebody is being told about them, or on the way to them: erasing that would stop the help.
+    Once contact is recorded there is nothing to stop.
     """
     await lock_all(connection, ("child", child))
     found, asked = await _find(connection, child)
-    live = pages.c.page.in_(found.pages) & pages.c.ended_at.is_(None)
+    live = pages.c.page.in_(found.pages) & pages.c.state.in_((PageState.OPEN, PageState.ACCEPTED))
     if await connection.scalar(select(pages.c.page).where(live).limit(1)):
         raise StillNeeded(KEPT_OPEN)
     if any(row.state == "open" for row in asked):

@@ -170,6 +170,19 @@ def test_every_setting_is_one_that_nightlight_knows(service: dict[str, Any]) -> 
         assert name in known or name.removesuffix("_FILE") in known
 
 
+@pytest.mark.parametrize("name", ["pager", "desk"])
+def test_whatever_can_be_said_of_a_provider_and_of_keeping_can_be_said_under_compose(name: str) -> None:
+    """The next token too: it can only be changed at Twilio without losing callbacks if both are known for a while."""
+    said = {setting.removeprefix("NIGHTLIGHT_").removesuffix("_FILE").lower() for setting in OURS[name]["environment"]}
+    stand_ins = {"twilio_api", "notify_api"}  # a test's and a rehearsal's business
+
+    of_providers = {
+        field for field in Settings.model_fields if field.startswith(("twilio_", "notify_", "smtp_", "webhook_"))
+    }
+
+    assert of_providers - stand_ins | {"keep_days", "heartbeat_url"} <= said
+
+
 def test_an_empty_secret_is_no_secret(tmp_path: Path) -> None:
     """In rehearsal deploy/env.example leaves Twilio's token empty: with an empty key anybody could sign a callback."""
     (tmp_path / "twilio_auth_token").write_text("\n")

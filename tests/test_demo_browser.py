@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 PICTURE = ROOT / "docs" / "pictures" / "demo.png"
 WINDOW = {"width": 1280, "height": 800}
+PARTS = """[...document.querySelectorAll("main > section, .wrong")].map((part) => {
+    const {top, bottom} = part.getBoundingClientRect();
+    return {top, bottom, spilt: part.scrollHeight > part.clientHeight};
+})"""
 SOON = 20_000  # milliseconds: 3 s on an idle machine
 
 
@@ -83,6 +88,17 @@ def test_it_fits_a_window_of_1280_by_800_without_scrolling(page: Page) -> None:
 
     assert size[0] <= WINDOW["width"]
     assert size[1] <= WINDOW["height"]
+
+
+@pytest.mark.parametrize("width", [390, 768])
+def test_on_a_narrower_screen_one_part_comes_below_the_other(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+
+    parts = page.evaluate(PARTS)
+
+    assert all(above["bottom"] <= below["top"] for above, below in pairwise(parts))
+    assert not any(part["spilt"] for part in parts)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_axe_finds_nothing_wrong_with_it(page: Page) -> None:

@@ -120,6 +120,35 @@ async def test_a_drill_gives_way_to_a_real_page_and_never_asks_which_one_is_mean
     assert (await story.page(page)).state == "accepted"
 
 
+async def test_every_answer_about_a_drill_says_that_it_is_one(story: Night) -> None:
+    reference = await drill(story)
+    await story.round()
+    await story.phone.expects_soon(ADA, reference)
+
+    said = [await story.phone.reply(ADA, words) for words in (f"{reference} 3", "1", "1", f"{reference} 2")]
+    await story.rounds(4)
+    said += [await story.phone.reply(ADA, words) for words in ("1", f"{reference} 3")]
+
+    assert all(answer and answer.startswith(f"Nightlight {reference}: DRILL, ") for answer in said)
+    assert not any("Sign in" in answer for answer in said if answer)
+
+
+async def test_who_has_a_real_page_and_answers_once_more_hears_of_it_and_not_of_a_later_drill(story: Night) -> None:
+    _, real = await story.open_page()
+    await story.round()
+    await story.phone.reply(ADA, "1")
+    later = await drill(story)
+    await story.round()
+    await story.phone.expects_soon(ADA, later)
+    await story.phone.reply(ADA, "1")
+    await story.rounds(4)
+
+    answer = await story.phone.reply(ADA, "1")
+
+    assert answer is not None
+    assert answer.startswith(f"Nightlight {real}: you have accepted this")
+
+
 async def test_a_real_page_ends_a_drill_that_is_under_way_without_a_word(story: Night) -> None:
     await drill(story)
     await story.round()

@@ -4,16 +4,16 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from store import audit, subjects
+from store import answers, audit, subjects
 from store.moments import moments, reviews
 from store.opening import open_or_join
 from store.pages import pages
 from store.reviews import ask_review
 from store.schema import TABLES
-from tests.store_cast import NOON, ROBIN, SEALER, WREN, asked, found, house
+from tests.store_cast import DUTY, NOON, ROBIN, SEALER, WREN, asked, found, house
 from tests.terminal import Terminal
 
 NOT_ABOUT_A_CHILD = {
@@ -81,6 +81,22 @@ async def test_a_child_of_whom_a_page_is_open_is_not_erased(database_url: str) -
 
         with pytest.raises(subjects.StillNeeded, match="close it"):
             await subjects.erase(connection, ROBIN, at=NOON, who="test", why="asked for")
+
+
+async def test_a_child_to_whom_somebody_is_on_the_way_is_erased_once_contact_is_recorded(database_url: str) -> None:
+    async with house(database_url) as engine, engine.begin() as connection:
+        await open_or_join(connection, SEALER, found("arrest"), at=NOON)
+        page = (await connection.execute(select(pages.c.page))).scalar_one()
+        await answers.accept(connection, page, DUTY, via="reply", at=NOON)
+        with pytest.raises(subjects.StillNeeded, match="record contact"):
+            await subjects.erase(connection, ROBIN, at=NOON, who="test", why="asked for")
+        await answers.record_contact(connection, page, DUTY, via="reply", at=NOON)
+
+        erased = await subjects.erase(connection, ROBIN, at=NOON, who="test", why="asked for")
+
+        left = [one["table"] async for one in subjects.read(connection, SEALER, ROBIN)]
+    assert erased["children"] == erased["moments"] == erased["pages"] == 1
+    assert left == ["children_changes", "audit"]
 
 
 async def test_a_child_whom_an_open_review_names_is_not_erased(database_url: str) -> None:

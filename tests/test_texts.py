@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifiers import texts
-from notifiers.texts import ANSWERS, GSM7, ONE_PART, PURPOSES, SHORTER, Fields
+from notifiers.texts import ANSWERS, DRILL_ANSWERS, GSM7, ONE_PART, PURPOSES, SHORTER, Fields
 from schemas.kinds import KINDS
 from schemas.pages import REFERENCE_LETTERS, Purpose
 from store.answers import Answer
@@ -88,7 +88,7 @@ def test_nothing_but_the_closed_fields_is_in_a_text(purpose: Purpose, reference:
 def test_the_templates_know_no_other_fields() -> None:
     names = {
         name
-        for words in (*PURPOSES.values(), *SHORTER.values(), *ANSWERS.values())
+        for words in (*PURPOSES.values(), *SHORTER.values(), *ANSWERS.values(), *DRILL_ANSWERS.values())
         for _, name, _, _ in string.Formatter().parse(words)
         if name
     }

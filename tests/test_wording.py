@@ -105,3 +105,11 @@ def test_every_answer_can_be_heard(answer: Answer) -> None:
 
     assert said.endswith("Goodbye.")
     assert "{" not in said
+
+
+@pytest.mark.parametrize("answer", Answer)
+def test_an_answer_about_a_drill_sends_nobody_to_look_for_a_child(answer: Answer) -> None:
+    said = wording.heard(answer, "K7Q4", drill=True)
+
+    assert "drill" in said
+    assert "who and where" not in said
