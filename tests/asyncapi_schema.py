@@ -7,6 +7,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from tests.once import one_at_a_time
+
 VERSION = "6.11.1"
 PACKAGE = f"@asyncapi/specs@{VERSION}"
 CACHE = Path("~/.cache/nightlight").expanduser() / f"asyncapi-specs-{VERSION}"
@@ -20,7 +22,9 @@ def missing() -> str | None:
     if shutil.which("npm") is None:
         return "no npm on PATH; install npm"
     try:
-        _fetch()
+        with one_at_a_time(CACHE):
+            if not (CACHE / "3.0.0.json").exists():
+                _fetch()
     except (OSError, subprocess.SubprocessError, KeyError, tarfile.TarError):
         return f"npm cannot get {PACKAGE}; mend its registry"
     return None

@@ -115,3 +115,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
 def is_ci(environment: Mapping[str, str]) -> bool:
     """Are we where everything must be run?"""
     return environment.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+if __name__ == "__main__":  # .ci/run fetches what the suites need while the tests are being collected
+    for name, lacks in SUITES.items():
+        print(f"{name}: {lacks() or 'here'}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from embedded.broker import answers
 from embedded.server import HOST, Running, choose_port, make_private
+from tests.once import one_at_a_time
 
 HERE = Path(__file__).parent
 POM = HERE / "pom.xml"
@@ -104,13 +105,22 @@ def resolve() -> Path:
     find_java()
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     jars = home / "nightlight" / f"kafka-{version()}"
-    if (jars / RESOLVED).exists() and (jars / RESOLVED).read_text() == POM.read_text():
-        return jars
+    if not _is_whole(jars):
+        with one_at_a_time(jars):
+            if not _is_whole(jars):  # whoever came first has got them
+                _fetch(jars)
+    return jars
 
+
+def _is_whole(jars: Path) -> bool:
+    return (jars / RESOLVED).exists() and (jars / RESOLVED).read_text() == POM.read_text()
+
+
+def _fetch(jars: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaMissingError("no Maven on PATH; install maven")
-    # Apart, then moved: two test runs may start at once.
+    # Apart, then moved: what was cut short is not taken for whole.
     fetched = jars.with_name(f"{jars.name}.{os.getpid()}")
     command = [maven, "--batch-mode", "--quiet", "--file", str(POM), "dependency:copy-dependencies"]
     command += ["-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
@@ -122,7 +132,6 @@ def resolve() -> Path:
     (fetched / RESOLVED).write_text(POM.read_text())
     shutil.rmtree(jars, ignore_errors=True)
     fetched.rename(jars)
-    return jars
 
 
 @cache
