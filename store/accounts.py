@@ -39,6 +39,7 @@ FIRST_LOCK = timedelta(seconds=30)
 LONGEST_LOCK = timedelta(minutes=15)
 CODE_SECONDS = 30
 NOBODY = "nobody"
+ARGON2 = PasswordHasher()  # the library's own strength: RFC 9106, for machines with little memory
 
 
 class NoSuchPerson(Exception):
@@ -78,8 +79,18 @@ def new_password(random: Callable[[int], str] = secrets.token_urlsafe) -> str:
     return random(12)
 
 
-async def make(connection: AsyncConnection, sealer: Sealer, person: str, password: str, *, at: datetime) -> str:
+async def make(
+    connection: AsyncConnection,
+    sealer: Sealer,
+    person: str,
+    password: str,
+    *,
+    at: datetime,
+    hasher: PasswordHasher = ARGON2,
+) -> str:
     """Make an account, or make it anew: the old password, second factor and sessions end.
+
+    `hasher`: how strongly the password is kept, and so how long each sign-in takes: the row itself says it.
 
     Returns the `otpauth://` address of the second factor, for the person's authenticator. Raises NoSuchPerson.
     """
@@ -91,7 +102,7 @@ async def make(connection: AsyncConnection, sealer: Sealer, person: str, passwor
     await connection.execute(
         insert(accounts).values(
             person=person,
-            password=PasswordHasher().hash(password),
+            password=hasher.hash(password),
             totp=sealer.seal(secret.encode(), place=_place(person)),
             made_at=at,
         )
@@ -174,12 +185,12 @@ def as_e164(typed: str) -> str:
 @cache
 def stand_in() -> str:
     """A password nobody has, so that an unknown name takes as long as a known one."""
-    return PasswordHasher().hash(secrets.token_urlsafe())
+    return ARGON2.hash(secrets.token_urlsafe())
 
 
 def _matches(stored: str, password: str) -> bool:
     try:
-        return PasswordHasher().verify(stored, password)
+        return ARGON2.verify(stored, password)
     except (VerificationError, InvalidHashError):
         return False
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 import httpx2
 import pyotp
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, text, update
@@ -35,6 +36,8 @@ from tests.watch import Watch
 
 HOME = "https://desk.nightlight.example"
 PASSWORD = "a lamp in the window"
+QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""A sign-in that a test is not about need not fill 64 MB three times over; how a password is kept is in test_accounts."""
 PAGE = UUID("5d1f0d0e-0000-4000-8000-000000000001")
 ELSEWHERE = UUID("5d1f0d0e-0000-4000-8000-000000000002")
 CHILD = WatchedChild(
@@ -92,7 +95,7 @@ class Desk:
 
     async def give_account(self, person: str) -> None:
         async with self.engine.begin() as connection:
-            address = await accounts.make(connection, self.sealer, person, PASSWORD, at=self.watch.now)
+            address = await accounts.make(connection, self.sealer, person, PASSWORD, at=self.watch.now, hasher=QUICK)
         self.secrets[person] = pyotp.parse_uri(address).secret
 
     async def link(self, person: str = "ada", page: UUID = PAGE) -> str:

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pyotp
 import pytest
+from argon2 import extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,6 +121,19 @@ async def test_nobody_gets_an_account_who_cannot_be_paged(desk: Desk) -> None:
     async with desk.engine.begin() as connection:
         with pytest.raises(accounts.NoSuchPerson, match="responders import"):
             await accounts.make(connection, desk.sealer, "zed", PASSWORD, at=NIGHT)
+
+
+async def test_a_password_is_kept_as_strongly_as_rfc_9106_asks_and_nobodys_is_tried_as_long(desk: Desk) -> None:
+    async with desk.engine.begin() as connection:
+        await accounts.make(connection, desk.sealer, "bo", PASSWORD, at=NIGHT)
+
+    made = await account_of(desk, "bo")
+
+    assert made is not None
+    assert extract_parameters(made.password) == RFC_9106_LOW_MEMORY
+    assert extract_parameters(accounts.stand_in()) == RFC_9106_LOW_MEMORY
+    assert accounts.check(made, PASSWORD, "", at=NIGHT).refusal is Refusal.CODE
+    assert accounts.check(made, "another", "", at=NIGHT).refusal is Refusal.PASSWORD
 
 
 async def test_a_session_lasts_a_shift_and_not_a_second_longer(desk: Desk) -> None:
