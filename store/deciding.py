@@ -19,8 +19,8 @@ from store import audit, children, following, matches, pairs
 from store.database import lock_all
 from store.known import look_up
 from store.matches import By, Link
-from store.moments import facts, moments, reviews
-from store.opening import Terms, correct, corrects, events, open_for
+from store.moments import corrects, facts, moments, reviews
+from store.opening import Terms, correct, events, open_for
 from store.pages import pages
 from store.reviews import EXPIRED, OPEN, Review, candidates, find, pages_at, scope
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.envelope import Mode
@@ -41,9 +41,10 @@ async def follow_up(connection: AsyncConnection, sealer: Sealer, followed: Follo
         return known
     if followed.of is None:
         return await _join(connection, sealer, fact, at)
-    taken_back, withdrawn = await take_back(connection, followed.of, at=at)
+    taken_back, withdrawn = await take_back(connection, followed.of, at=at, by=fact.event_key)
     if not taken_back:
         await hold(connection, fact, followed.of, Outcome.NOTED, at=at)
+        await audit.record_all(connection, lines(withdrawn, fact.type, at))
         return Outcome.NOTED
     await remember(connection, fact.event_key, Outcome.CANCELLED, at=at)
     detail = {"type": fact.type, "feed": fact.feed, "outcome": Outcome.CANCELLED, "of": followed.of}
@@ -53,12 +54,35 @@ async def follow_up(connection: AsyncConnection, sealer: Sealer, followed: Follo
 
 
 async def take_back(
-    connection: AsyncConnection, event_key: str, *, at: datetime, unless: str | None = None
+    connection: AsyncConnection, event_key: str, *, at: datetime, by: str, unless: str | None = None
 ) -> tuple[bool, list[UUID]]:
     """Take back an event, but not if it is about the child `unless`: whether there was one, and the pages withdrawn with it.
 
-    An open review of it is withdrawn too. The caller holds the event's lock, and writes the pages' `lines` into the audit chain.
+    An open review of it is withdrawn too, and so is whatever changes of its identity have told: of several, the last one, `by`,
+    is right. The caller holds the event's lock, and writes the pages' `lines` into the audit chain.
     """
+    there, withdrawn = await _take_back(connection, event_key, at=at, unless=unless)
+    for later in await _changes_of(connection, event_key, by):
+        withdrawn += (await _take_back(connection, later, at=at, unless=unless))[1]
+    return there, withdrawn
+
+
+async def _changes_of(connection: AsyncConnection, event_key: str, by: str) -> list[str]:
+    """The changes of identity that correct this event, or one another; `by` and what corrects it left out."""
+    seen, wanted = {event_key, by}, [event_key]
+    found: list[str] = []
+    while wanted:
+        told = select(facts.c.event_key).where(facts.c.corrects.in_(wanted))
+        asked = select(reviews.c.event_key).where(reviews.c.corrects.in_(wanted))
+        wanted = sorted(set((await connection.scalars(union(told, asked))).all()) - seen)
+        seen.update(wanted)
+        found += wanted
+    return found
+
+
+async def _take_back(
+    connection: AsyncConnection, event_key: str, *, at: datetime, unless: str | None
+) -> tuple[bool, list[UUID]]:
     asked = (reviews.c.event_key == event_key) & (reviews.c.state == "open")
     ended = update(reviews).where(asked).values(state="withdrawn", decided_at=at, decided_by=WHO)
     reviewed = (await connection.execute(ended)).rowcount > 0

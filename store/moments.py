@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.kinds import BY_TYPE
 from schemas.moments import Decision, Fact, Lane, Outcome
 from schemas.pages import MomentState
-from schemas.wire import Sealer
+from schemas.wire import Sealer, event_key
 from store import matches
 from store.columns import Facts, Instant, Sealed, Words, one_of
 from store.database import TABLES
@@ -62,6 +62,7 @@ facts = Table(
     Column("event_key", Text, primary_key=True),
     Column("moment", Uuid, ForeignKey("moments.moment"), primary_key=True, index=True),
     Column("subject_key", Text, nullable=False, index=True),
+    Column("corrects", Text, index=True),  # the event key that a change of identity is about
     Column("type", Text, nullable=False),
     Column("feed", Text, nullable=False),
     Column("authority", Text),
@@ -104,6 +105,7 @@ reviews = Table(
     TABLES,
     Column("event_key", Text, primary_key=True),
     Column("subject_key", Text, nullable=False, index=True),
+    Column("corrects", Text, index=True),  # as in `facts`
     Column("type", Text, nullable=False),
     Column("feed", Text, nullable=False),
     Column("authority", Text, nullable=False),
@@ -263,11 +265,18 @@ async def forget_reviews(connection: AsyncConnection, at: datetime) -> None:
     await connection.execute(delete(reviews).where(old & reviews.c.state.in_(("different", "withdrawn", "expired"))))
 
 
+def corrects(sealer: Sealer, fact: Fact) -> str | None:
+    """The key of the earlier event that a change of identity is about."""
+    of = fact.details.get("of")  # its type may be that of the event which it corrects
+    return event_key(sealer, of["source"], of["id"]) if of else None
+
+
 def _fact(
     sealer: Sealer, moment: UUID, fact: Fact, decision: Decision, outcome: Outcome, at: datetime
 ) -> dict[str, Any]:
     return {
         "moment": moment,
+        "corrects": corrects(sealer, fact),
         "details": sealer.seal(json.dumps(fact.details).encode(), place=f"facts/{fact.event_key}"),
         "decision": decision.model_dump(mode="json"),
         "outcome": outcome,

@@ -14,13 +14,13 @@ from schemas.kinds import BY_TYPE
 from schemas.moments import Decision, Fact, MomentFound, Outcome
 from schemas.pages import MomentState
 from schemas.probe import PROBE
-from schemas.wire import Sealer, event_key
+from schemas.wire import Sealer
 from store import audit, corrections, expiry, following, matches, probing
 from store.columns import Instant
 from store.database import lock_all
 from store.ids import moment_id, page_id
 from store.known import Known, Watch, look_up
-from store.moments import WHO, add_fact, hold, moments, open_moment, reasons, remember, settle_left
+from store.moments import WHO, add_fact, corrects, hold, moments, open_moment, reasons, remember, settle_left
 from store.pages import open_page, pages
 from store.people import beginning
 
@@ -119,12 +119,6 @@ async def open_for(
     return await _end(connection, found, Outcome.PAGED, [*over, *withdrawn], opened, terms, at)
 
 
-def corrects(sealer: Sealer, fact: Fact) -> str | None:
-    """The key of the earlier event that a change of identity is about."""
-    of = fact.details.get("of")  # its type may be that of the event which it corrects
-    return event_key(sealer, of["source"], of["id"]) if of else None
-
-
 def events(fact: Fact, corrected: str | None = None) -> list[tuple[str, str]]:
     """What to lock: first the events, in one order for all, then the subject; a child comes after these.
 
@@ -160,10 +154,12 @@ def decided(fact: Fact, decision: Decision, outcome: Outcome, at: datetime) -> a
 async def correct(
     connection: AsyncConnection, fact: Fact, corrected: str | None, child: str, at: datetime
 ) -> list[UUID]:
-    """Take back what was told of another child. If it has not come yet, it is stopped when it does."""
+    """Take back what was told of another child, by the event or by an earlier change of its identity. If it has not come yet, it is
+    stopped when it does.
+    """
     if corrected is None:
         return []
-    there, withdrawn = await following.take_back(connection, corrected, at=at, unless=child)
+    there, withdrawn = await following.take_back(connection, corrected, at=at, unless=child, by=fact.event_key)
     if not there:
         await hold(connection, fact, corrected, Outcome.NOTED, at=at)
     return withdrawn

@@ -17,8 +17,8 @@ from schemas.wire import Sealer
 from store import audit, following, pairs
 from store.database import lock_all
 from store.known import look_up
-from store.moments import reviews
-from store.opening import Terms, correct, corrects, decided, end_here, events, open_for
+from store.moments import corrects, reviews
+from store.opening import Terms, correct, decided, end_here, events, open_for
 
 POSSIBLE_WITHIN: Final = timedelta(hours=2)
 """With no more of the window left than this, a question that nobody has answered pages the team as well, marked "possible"."""
@@ -88,6 +88,7 @@ async def ask_review(connection: AsyncConnection, sealer: Sealer, asked: ReviewA
     await connection.execute(
         insert(reviews).values(
             **fact.model_dump(include={"event_key", "subject_key", "type", "feed"}),
+            corrects=corrected,
             authority=known.watch.authority,
             team=known.watch.team,
             fact=sealer.seal(fact.model_dump_json().encode(), place=f"{place}/fact"),

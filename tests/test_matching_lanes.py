@@ -154,3 +154,32 @@ def test_a_turkish_name_weighs_less_beside_a_family_name_that_no_table_knows() -
 
     rare = next(line for line in decision.why if line.startswith("given_name: exact, 1 in "))
     assert int(rare.split(" 1 in ")[1].split()[0].replace(",", "")) < 500
+
+
+@pytest.mark.parametrize("placeholder", ["1900-01-01", "1800-01-01", "2031-01-01"])
+def test_a_birth_date_that_nobody_has_is_a_missing_one_and_not_another_persons(placeholder: str) -> None:
+    decision = decide(child(), date_of_birth=placeholder)
+
+    assert (decision.lane, decision.child) == (Lane.PAGE, "C1")
+    assert not any(line.startswith("date_of_birth") for line in decision.why)
+
+
+ONE_NAME = {"date_of_birth": "2011-02-23", "sex": "female", "postcode": "N1 9GU"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked", "lane"),
+    [
+        ({"family_name": "Priyadharshini"}, {"family_name": "Priyadharshini"}, Lane.PAGE),
+        ({"family_name": "Priyadharshini"}, {"family_name": "Rajendran", "given_name": "Priyadharshini"}, Lane.PAGE),
+        ({"family_name": "Quistenholm", "given_name": "Zeldamar"}, {"family_name": "Quistenholm"}, Lane.REVIEW),
+        ({"family_name": "Quistenholm", "given_name": "Baby"}, {"family_name": "Quistenholm"}, Lane.REVIEW),
+        ({"family_name": "Quistenholm"}, {"family_name": "Quistenholm", "given_name": "Twin one"}, Lane.REVIEW),
+        ({"family_name": "Quistenholm"}, {"family_name": "Quistenholm", "given_name": "Unknown"}, Lane.REVIEW),
+    ],
+    ids=["one name", "the father's beside it", "a given name left blank", "no name yet", "a twin", "not known"],
+)
+def test_the_only_name_somebody_has_is_their_own_and_not_the_familys(
+    listed: dict[str, str], asked: dict[str, str], lane: Lane
+) -> None:
+    assert decide(child(known=ONE_NAME | listed), known=ONE_NAME | asked).lane is lane

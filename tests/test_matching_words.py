@@ -73,6 +73,12 @@ def test_a_title_is_dropped_unless_it_is_all_there_is() -> None:
         ("Smith-Jones", "Jones", VARIANT),
         ("Oliver", "Olivver", VERY_SIMILAR),
         ("Kwabzena", "Qwobzina", SIMILAR),
+        ("Olly", "Oliver", VARIANT),
+        ("Abdi", "Abdirahman", VARIANT),
+        ("Millie", "Milly", SIMILAR),
+        ("Lucas", "Lukas", SIMILAR),
+        ("Jaxon", "Jackson", SIMILAR),
+        ("Thomas", "Tomasz", SIMILAR),
         ("J", "James", INITIAL),
         ("Grace", "Yusuf", DIFFER),
     ],
@@ -93,6 +99,21 @@ def test_names_agree_by_levels(one: str, other: str, level: int) -> None:
 )
 def test_the_names_of_twins_are_two_names_and_not_a_slip(one: str, other: str) -> None:
     assert COMPARE.level(fold(one), fold(other)) >= SIMILAR
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Harpreet", "Hardeep"),
+        ("Abdirahman", "Abdikarim"),
+        ("Oluwaseun", "Oluwatosin"),
+        ("Mohammed Hassan", "Muhammad Hussain"),
+        ("Muhammad Umar", "Mohammed Ali"),
+        ("Abd al-Rahman", "Abdul Karim"),
+    ],
+)
+def test_names_that_begin_alike_are_no_more_alike_than_their_ends(one: str, other: str) -> None:
+    assert COMPARE.level(fold(one), fold(other)) >= ALIKE
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from schemas.envelope import Mode
-from schemas.moments import Fact, Outcome
+from schemas.moments import Fact, FollowedUp, Outcome
 from schemas.pages import DEFAULT_PLAN, MomentState, PageState, Purpose, Role
 from schemas.wire import event_key
 from store import answers, audit, children
@@ -37,6 +37,7 @@ from tests.store_cast import (
     cancelled,
     child,
     count,
+    fact,
     found,
     house,
     key,
@@ -378,6 +379,60 @@ async def test_another_identity_of_the_same_child_joins(database_url: str) -> No
         async with engine.connect() as connection:
             told = [row.state for row in await rows(connection, moments)]
     assert (outcome, told) == (Outcome.JOINED, [MomentState.OPEN])
+
+
+@pytest.mark.parametrize("matched", [True, False], ids=["it had been matched", "it had been nobody's"])
+@pytest.mark.parametrize("of_the_first", [True, False], ids=["both of the arrest", "one of the other"])
+async def test_of_several_changes_of_identity_the_last_one_is_right(
+    database_url: str, *, matched: bool, of_the_first: bool
+) -> None:
+    arrest = {"of": {"source": "met-custody", "id": "e-1"}}
+    first = {"of": {"source": "met-custody", "id": "e-2"}}
+    async with house(database_url) as engine:
+        if matched:
+            await tell(engine, "arrest", ROBIN, event_key=event_key(SEALER, "met-custody", "e-1"))
+        changed = event_key(SEALER, "met-custody", "e-2")
+        await tell(engine, "change", WREN, type=IDENTITY, details=arrest, event_key=changed)
+
+        await tell(engine, "second", ROBIN, type=IDENTITY, details=arrest if of_the_first else first)
+
+        async with engine.connect() as connection:
+            open_ = [row.child for row in await rows(connection, moments) if row.state == MomentState.OPEN]
+    assert open_ == [ROBIN]
+
+
+@pytest.mark.parametrize("matched", [True, False], ids=["it had been matched", "it had been nobody's"])
+async def test_what_a_change_of_identity_told_ends_with_the_event_and_with_its_being_nobody(
+    database_url: str, *, matched: bool
+) -> None:
+    earlier = event_key(SEALER, "met-custody", "e-1")
+    async with house(database_url) as engine:
+        if matched:
+            await tell(engine, "arrest", ROBIN, event_key=earlier)
+        await tell(engine, "change", WREN, type=IDENTITY, details={"of": {"source": "met-custody", "id": "e-1"}})
+        nobody = FollowedUp(fact=fact("nobody", type=IDENTITY, details={}), of=earlier)
+
+        async with engine.begin() as connection:
+            await follow_up(connection, SEALER, nobody, at=LATER)
+
+        async with engine.connect() as connection:
+            told = {row.child: row.state for row in await rows(connection, moments)}
+            said = await entries(connection)
+    assert told[WREN] == MomentState.WITHDRAWN
+    assert said.count("page-withdrawn") == (2 if matched else 1)
+
+
+async def test_a_question_that_a_change_of_identity_asked_ends_with_the_next_change(database_url: str) -> None:
+    of = {"of": {"source": "met-custody", "id": "e-1"}}
+    async with house(database_url) as engine:
+        async with engine.begin() as connection:
+            await ask_review(connection, SEALER, asked("change", WREN, type=IDENTITY, details=of), at=NOON)
+
+        await tell(engine, "second", ROBIN, type=IDENTITY, details=of)
+
+        async with engine.connect() as connection:
+            states = [row.state for row in await rows(connection, reviews)]
+    assert states == ["withdrawn"]
 
 
 @pytest.mark.parametrize(("corrected_to", "outcome"), [(WREN, Outcome.CANCELLED), (ROBIN, Outcome.JOINED)])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
-from streams.matching.folding import Words
+from streams.matching.folding import Words, as_spelt
 from streams.matching.keys import Sounds, is_address, swapped
 from streams.matching.names import Names
 from streams.matching.normalise import Entry, Mark, usable
@@ -65,35 +65,40 @@ class NameCompare:
             return VARIANT
         level = self._spelt(left, right)
         # Aaron and Aron are one slip apart, and so are Hassan and Hussain: twins. A name that is known and is another is not a slip.
-        if level in _DEMOTED and (_feminine(left, right) or (names.known(left) and names.known(right))):
+        if level in _DEMOTED and (_feminine(left, right) or self._two_names(left, right)):
             return _DEMOTED[level]
         return level
+
+    def _two_names(self, left: str, right: str) -> bool:
+        return self._names.known(left) and self._names.known(right) and as_spelt(left) != as_spelt(right)
 
     def _spelt(self, left: str, right: str) -> int:
         alike = JaroWinkler.similarity(left, right)
         if alike >= 0.92:
             return VERY_SIMILAR
-        if alike >= 0.85:
+        if alike >= 0.85 and _slipped(left, right):
             return SIMILAR
         if alike >= 0.6 and not set(self._sounds(left)).isdisjoint(self._sounds(right)):
             return SIMILAR
         return ALIKE if alike >= 0.75 else DIFFER
 
     def _several(self, one: Words, other: Words, left: str, right: str) -> int:
-        """Some words shared and the rest missing: a variant. Some shared and the rest different: as alike as the rest is."""
+        """Some words shared and the rest missing: a variant. Some shared and the rest different: as alike as the rest is. What is
+        another spelling, or similar, says no more than what is shared: Muhammad Hassan may be a brother of Mohammed Ali."""
         rest, rest_of_other = _without(one, other), _without(other, one)
         if len(rest) < len(one):
-            if not rest or not rest_of_other:
-                return VARIANT
-            return max(SIMILAR, min(ALIKE, self.level(rest, rest_of_other)))
-        if any(self._names.same(a, b) for a in one for b in other):
-            return VERY_SIMILAR
-        best = (
-            min(self._words(a, b) for a in one for b in other if len(a) > 1 and len(b) > 1)
-            if _long(one, other)
-            else DIFFER
-        )
-        return min(self._spelt(left, right), max(best, VERY_SIMILAR) if best != DIFFER else DIFFER)
+            return self._beside(VARIANT, rest, rest_of_other)
+        pairs = [(self._words(a, b), a, b) for a in one for b in other if len(a) > 1 and len(b) > 1]
+        best, a, b = min(pairs, key=_either_way, default=(DIFFER, "", ""))
+        if best < ALIKE:
+            best = self._beside(max(best, VERY_SIMILAR), _without(one, (a,)), _without(other, (b,)))
+        return best if len(one) == len(other) else min(best, self._spelt(left, right))
+
+    def _beside(self, agreed: int, rest: Words, rest_of_other: Words) -> int:
+        """What words that agree come to, beside those that are left."""
+        if not rest or not rest_of_other:
+            return agreed
+        return max(SIMILAR, agreed, min(ALIKE, self.level(rest, rest_of_other)))
 
 
 def _counted(level: int, one: Words, other: Words) -> Words:
@@ -101,14 +106,24 @@ def _counted(level: int, one: Words, other: Words) -> Words:
     return one if level == EXACT and len(one) < len(other) else other
 
 
+def _either_way(pair: tuple[int, str, str]) -> tuple[int, list[str]]:
+    """The same pair is the best one whoever is compared with whom."""
+    return pair[0], sorted(pair[1:])
+
+
+def _slipped(one: str, other: str) -> bool:
+    """Whether one can have become the other: cut short, or at most a sign in three changed. Jaro-Winkler is fondest of names that
+    begin alike, and so are parents: Harpreet and Hardeep, Abdirahman and Abdikarim, Oluwaseun and Oluwatosin are twins."""
+    if one.startswith(other) or other.startswith(one):
+        return True
+    most = max(len(one), len(other)) // 3
+    return OSA.distance(one, other, score_cutoff=most) <= most
+
+
 def _feminine(one: str, other: str) -> bool:
     """Amir and Amira, Daniel and Danielle: brother and sister."""
     short, long = sorted((one, other), key=len)
     return long.startswith(short) and long[len(short) :] in ("a", "e", "ah", "le", "ne")
-
-
-def _long(one: Words, other: Words) -> bool:
-    return any(len(word) > 1 for word in one) and any(len(word) > 1 for word in other)
 
 
 def _without(one: Words, other: Words) -> Words:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.matching.listing import Complain, read
-from streams.matching.matcher import Matcher
+from streams.matching.matcher import Matcher, today
 from streams.matching.model import Model
 from streams.matching.offline import AT_ONCE, answers
 
@@ -21,7 +21,7 @@ def differences(
     Takes the same files as `nightlight match`. Raises ListRefused. An event that cannot be read is counted as such.
     """
     before, after = Matcher(old), Matcher(new)
-    children = list(read(children_csv, complain))
+    children = list(read(children_csv, complain, today()))
     before.load(children)
     after.load(children)
     counts, lanes, unread = 0, Counter[str](), 0

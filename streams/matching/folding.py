@@ -99,3 +99,25 @@ def is_plain(words: Words) -> bool:
 
 
 _ODD: Final = _BABY | _BABY_ALONE | _UNKNOWN
+
+
+def as_spelt(word: str) -> str:
+    """What is left of a folded word when the letters that offices write for one another are made one: Millie and Milly, Lukas and
+    Lucas, Jaxon and Jackson. Vowels stay as they are: Hassan and Hussain are twins."""
+    for ending in _ENDINGS:
+        if len(word) > len(ending) + 2 and word.endswith(ending):
+            word = word.removesuffix(ending) + "Y"
+            break
+    for written, meant in _SPELT:
+        word = word.replace(written, meant)
+    word = word[:1] + word[1:].translate(_SPELT_INSIDE)
+    return "".join(sign for place, sign in enumerate(word) if sign != word[place - 1 : place])
+
+
+_ENDINGS: Final = ("ie", "ey", "y")
+_SPELT: Final = (
+    *(("chr", "kr"), ("ch", "C"), ("sh", "S"), ("ck", "k"), ("ph", "f"), ("x", "ks")),
+    *(("ce", "se"), ("ci", "si"), ("cy", "sy"), ("cY", "sY"), ("c", "k")),
+)
+"""In this order."""
+_SPELT_INSIDE: Final = str.maketrans({"y": "i", "z": "s", "h": ""})

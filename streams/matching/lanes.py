@@ -92,7 +92,8 @@ def _held(ranked: Sequence[Scored], probabilities: Sequence[float], facts: Facts
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """What of a child and an event's person agrees. `identifiers`: how many, a slip of one sign allowed; `birth`: at least two parts of
-    three; `given`: at least the initial; `place`: the postcode, or a whole address line; `third`: any of place, house and sex.
+    three; `given`: at least the initial, or the only name there is; `place`: the postcode, or a whole address line; `third`: any of
+    place, house and sex.
 
     `namesakes`: how many others in England are expected to bear the name and the birth date. An event about one of them looks like
     one about the child with a stale postcode.
@@ -124,7 +125,7 @@ class Agreement:
             birth=born <= TWO_PARTS,
             birth_differs=TWO_PARTS < born < NOTHING,
             birth_exact=born == EXACT,
-            given=given <= INITIAL,
+            given=given <= INITIAL or scored.personal,
             name=given <= INITIAL or family <= SIMILAR,
             place=place,
             third=place or level.get("sex") == EXACT or level.get("house", NOTHING) <= 1,

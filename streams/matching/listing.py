@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from schemas.person import IDENTIFIERS, Sex
+from streams.matching.normalise import unlikely
 
 Complain = Callable[[str], None]
 
@@ -68,14 +69,15 @@ class ListRefused(ValueError):
     """The file is no list of children: one sentence that says why."""
 
 
-def read(path: Path, complain: Complain) -> Iterator[Listed]:
+def read(path: Path, complain: Complain, today: date) -> Iterator[Listed]:
     """The children, in order. `complain` gets a sentence for each row left out and each field set aside, never with a value.
 
-    Left out: a row without a child_id, with one that came before, or with neither a name nor an identifier. Raises ListRefused.
+    Left out: a row without a child_id, with one that came before, or with neither a name nor an identifier. Set aside: a birth date
+    on which nobody can have been born, as of `today`. Raises ListRefused.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _children(csv.reader(file), complain)
+            yield from _children(csv.reader(file), complain, today)
     except OSError as problem:
         raise ListRefused(f"the list of children cannot be read: {problem.strerror}") from problem
     except UnicodeDecodeError as problem:
@@ -84,7 +86,7 @@ def read(path: Path, complain: Complain) -> Iterator[Listed]:
         raise ListRefused(f"the list of children is no CSV: {problem}") from problem
 
 
-def _children(rows: Lines, complain: Complain) -> Iterator[Listed]:
+def _children(rows: Lines, complain: Complain, today: date) -> Iterator[Listed]:
     header = [name.strip() for name in next(rows, [])]
     if "child_id" not in header:
         raise ListRefused("the list of children has no column child_id")
@@ -101,7 +103,7 @@ def _children(rows: Lines, complain: Complain) -> Iterator[Listed]:
         if why := _unusable(values, row[remove : remove + 1], seen):
             complain(f"line {line}: {why}; left out")
             continue
-        child = _child(values, line, complain)
+        child = _child(values, line, complain, today)
         if child is not None:
             seen[child.child_id] = line
             yield child
@@ -120,14 +122,14 @@ def _unusable(values: dict[str, str], action: list[str], seen: dict[str, int]) -
     return None
 
 
-def _child(values: dict[str, str], line: int, complain: Complain) -> Listed | None:
+def _child(values: dict[str, str], line: int, complain: Complain, today: date) -> Listed | None:
     own = values.pop("child_id")
     if not _ID.fullmatch(own):
         complain(f"line {line}, child_id: not 1 to 64 letters, digits and . _ / -; left out")
         return None
     shaped: dict[str, Any] = {}
     for name, text in values.items():
-        if why := _wrong(name, text):
+        if why := _wrong(name, text, today):
             complain(f"line {line}, {name}: {why}; set aside")
             continue
         shape = _SHAPES.get(name)
@@ -138,11 +140,11 @@ def _child(values: dict[str, str], line: int, complain: Complain) -> Listed | No
     return Listed(own, **shaped)
 
 
-def _wrong(name: str, text: str) -> str | None:
+def _wrong(name: str, text: str, today: date) -> str | None:
     if len(text) > LONGEST[name]:
         return f"longer than {LONGEST[name]} characters"
-    if name == "date_of_birth" and not _is_date(text):
-        return "not a date written YYYY-MM-DD"
+    if name == "date_of_birth":
+        return unlikely(date.fromisoformat(text), today) if _is_date(text) else "not a date written YYYY-MM-DD"
     if name == "sex" and text not in _SEXES:
         return "not female, male, other or unknown"
     return None

@@ -4,13 +4,16 @@ import re
 from collections.abc import Callable
 from datetime import date
 from operator import mul
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from schemas.child import WatchedChild
 from schemas.identifiers import Problem, postcode
 from schemas.identifiers.checked import tidy
 from schemas.person import IDENTIFIERS, Sex
 from streams.matching.folding import Words, fold, is_baby, is_plain, is_unknown, without_title
+
+LONGEST_LIFE: Final = 110
+"""Years. Of a million people in England and Wales some three are older (ONS, centenarians)."""
 
 
 class Known(Protocol):
@@ -85,6 +88,7 @@ class Entry(NamedTuple):
     marks: tuple[Mark, ...]
     nameless: bool = False  # "Unknown": only identifiers count
     places: tuple[str, ...] = ()  # former postcodes
+    unnamed: bool = False  # "Baby", "Unknown": there is a given name, and it was not written
 
 
 Forms = Callable[[str | None], tuple[Words, ...]]
@@ -101,21 +105,36 @@ def form(name: str | None) -> tuple[Words, ...]:
 
 
 def entry(known: Known, today: date, forms: Forms = form) -> Entry:
-    """Never raises. A birth date in the future is left out. `forms` may remember, but must not outlive the loading of the list."""
-    family, given, birth = forms(known.family_name), forms(known.given_name), known.date_of_birth
+    """Never raises. A birth date that nobody has is left out. `forms` may remember, but must not outlive the loading of the list."""
+    family, given = forms(known.family_name), forms(known.given_name)
+    unnamed = not given and bool(fold(known.given_name))
     nameless = (not family and is_unknown(fold(known.family_name))) or not (family or given or _speaks(known))
     if known.other_names or known.previous_family_names:
         given, family = _aliases(given, family, known, forms)
     return Entry(
         given=given,
         family=family,
-        birth=birth.year * 10000 + birth.month * 100 + birth.day if birth and birth <= today else 0,
+        birth=_birth(known.date_of_birth, today),
         sex="f" if known.sex == Sex.FEMALE else "m" if known.sex == Sex.MALE else "",
         postcode=_postcode(known.postcode) if known.postcode else "",
         line=_line(known.address_line) if known.address_line else "",
         marks=_marks(known),
         nameless=nameless,
+        unnamed=unnamed,
     )
+
+
+def unlikely(birth: date, today: date) -> str | None:
+    """Why nobody was born then, or None. 1 January 1900 is what is written where the birth date is not known."""
+    if birth > today:
+        return "in the future"
+    return f"more than {LONGEST_LIFE} years ago" if today.year - birth.year > LONGEST_LIFE else None
+
+
+def _birth(birth: date | None, today: date) -> int:
+    if birth is None or unlikely(birth, today):
+        return 0
+    return birth.year * 10000 + birth.month * 100 + birth.day
 
 
 def with_formers(one: Entry, child: WatchedChild, forms: Forms = form) -> Entry:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from schemas.moments import Lane
 from schemas.person import Person
 from streams.matching.listing import read
-from streams.matching.matcher import Matcher, Question
+from streams.matching.matcher import Matcher, Question, today
 from streams.matching.model import Model
 
 LONGEST = 262_144
@@ -44,7 +44,7 @@ def match_lines(
     started = time.perf_counter()
     weights = Model.load(model) if model else Model.load()
     matcher = Matcher(weights, on_overflow=_once(complain))
-    matcher.load(read(children_csv, complain))
+    matcher.load(read(children_csv, complain, today()))
     if announce:
         seconds = round(time.perf_counter() - started, 3)
         yield json.dumps({"ready": True, "children": len(matcher), "build_seconds": seconds})

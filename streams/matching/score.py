@@ -35,13 +35,17 @@ class Finding(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """One candidate, row of the list. `child` and `household` are log2 likelihood ratios against a stranger."""
+    """One candidate, row of the list. `child` and `household` are log2 likelihood ratios against a stranger.
+
+    `personal`: the only name that one of the two has is the other's only one or given name, wherever it was written.
+    """
 
     row: int
     child: float
     household: float
     findings: tuple[Finding, ...]
     swapped: bool = False
+    personal: bool = False
 
 
 Same = Mapping[str, Bits]
@@ -84,7 +88,15 @@ class Scorer:
             home += finding.household
         if _namesake_twin(findings):
             home += self._model.twins_of_one_name
-        return Scored(row, same, home, findings, swapped)
+        personal = self._personal(child, swapped) and any(found.level <= VARIANT for found in names)
+        return Scored(row, same, home, findings, swapped, personal)
+
+    def _personal(self, child: Entry, swapped: bool) -> bool:
+        """Many Afghan and Tamil children have one name, and forms have nowhere to put it but under the family's."""
+        asked = self._asked
+        if child.given or child.unnamed or asked.unnamed:
+            return False
+        return swapped or not asked.given
 
     def _names(self, child: Entry, most: float) -> Names:
         """Given with given and family with family; crosswise if that fits better by more than the cost of a swap."""

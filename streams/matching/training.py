@@ -96,7 +96,7 @@ def fit(first: Path, second: Path, start: Model, *, today: date, complain: Compl
     Needs the extra `train`. Raises ListRefused for a register that cannot be read, and ModelRefused if Splink is not
     installed, if too few are in both registers, or if what comes out is no usable model.
     """
-    lists = [[entry(child, today) for child in read(path, complain)] for path in (first, second)]
+    lists = [[entry(child, today) for child in read(path, complain, today)] for path in (first, second)]
     learnt, count = _estimate(lists, start)
     fields = {
         field: table.model_copy(update={"m": _drawn(learnt[field], table.m, count)}) if field in learnt else table

@@ -259,6 +259,7 @@ CREATE TABLE responders (
 CREATE TABLE reviews (
     event_key TEXT NOT NULL,
     subject_key TEXT NOT NULL,
+    corrects TEXT,
     type TEXT NOT NULL,
     feed TEXT NOT NULL,
     authority TEXT NOT NULL,
@@ -284,6 +285,8 @@ CREATE TABLE reviews (
     CONSTRAINT ck_reviews_decided_has_a_time CHECK ((state = 'open') = (decided_at IS NULL)),
     CONSTRAINT ck_reviews_the_same_as_somebody CHECK ((state = 'same') = (child IS NOT NULL))
 );
+
+CREATE INDEX ix_reviews_corrects ON reviews (corrects);
 
 CREATE INDEX ix_reviews_open ON reviews (authority) WHERE state = 'open';
 
@@ -367,6 +370,7 @@ CREATE TABLE facts (
     event_key TEXT NOT NULL,
     moment UUID NOT NULL,
     subject_key TEXT NOT NULL,
+    corrects TEXT,
     type TEXT NOT NULL,
     feed TEXT NOT NULL,
     authority TEXT,
@@ -382,6 +386,8 @@ CREATE TABLE facts (
     CONSTRAINT ck_facts_outcome_known CHECK (outcome IN ('paged', 'joined', 'review', 'not-watched', 'test', 'cancelled', 'dead-letter', 'noted')),
     CONSTRAINT fk_facts_moment FOREIGN KEY(moment) REFERENCES moments (moment)
 );
+
+CREATE INDEX ix_facts_corrects ON facts (corrects);
 
 CREATE INDEX ix_facts_moment ON facts (moment);
 

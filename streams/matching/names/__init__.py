@@ -11,6 +11,9 @@ from pathlib import Path
 
 SHIPPED = Path(__file__).parent
 
+ENDINGS = ("ie", "ey", "y")
+"""Of a short form: one name, as people please."""
+
 Sets = Mapping[str, frozenset[str]]
 
 
@@ -108,9 +111,16 @@ def _spellings(path: Path) -> dict[str, frozenset[str]]:
 
 
 def _nicknames(path: Path) -> dict[str, frozenset[str]]:
-    """Both ways: bill to william, william to bill."""
+    """Both ways: bill to william, william to bill. Ollie is Olly and Olley as well, whichever of them the table has."""
     pairs: dict[str, set[str]] = defaultdict(set)
     for row in _rows(path):
-        pairs[row["name"]].add(row["nickname"])
-        pairs[row["nickname"]].add(row["name"])
+        for nickname in _as_written(row["nickname"]):
+            if nickname != row["name"]:
+                pairs[row["name"]].add(nickname)
+                pairs[nickname].add(row["name"])
     return {name: frozenset(others) for name, others in pairs.items()}
+
+
+def _as_written(nickname: str) -> set[str]:
+    stem = next((nickname.removesuffix(end) for end in ENDINGS if nickname.endswith(end)), "")
+    return {nickname, *(stem + end for end in ENDINGS)} if len(stem) > 1 else {nickname}
