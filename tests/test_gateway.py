@@ -166,6 +166,14 @@ async def test_another_content_type_is_415(gateway: Gateway, kind: str | None) -
     refused(await gateway.send(arrest(), kind), 415)
 
 
+async def test_an_event_that_says_nothing_needs_no_content_type_in_binary_mode(gateway: Gateway) -> None:
+    _, headers = binary(cloud_event("nightlight.heartbeat.v1", source="met-custody"))
+
+    answer = await gateway.send(b"", None, **{name.replace("-", "_"): value for name, value in headers.items()})
+
+    assert answer.status_code == 202, answer.text
+
+
 @pytest.mark.parametrize("kind", ["Application/CloudEvents+JSON", STRUCTURED + "; charset=UTF-8"])
 async def test_a_content_type_may_be_in_capitals_and_say_utf_8(gateway: Gateway, kind: str) -> None:
     assert (await gateway.send(arrest(), kind)).status_code == 202
