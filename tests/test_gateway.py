@@ -268,6 +268,28 @@ async def test_a_rehearsal_takes_made_up_children_only(gateway: Gateway, nhs_num
     assert (await Gateway(Mode.LIVE).send(event)).status_code == 202
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "typed"),
+    [
+        ("nightlight.arrest.v1", "custody_record", "01CB;1234"),
+        ("nightlight.arrest.v1", "force", "01/CB"),
+        ("nightlight.admission.v1", "site", "Whittington"),
+        ("nightlight.discharge.v1", "site", "?"),
+        ("nightlight.exclusion.v1", "school_urn", "10001"),
+        ("nightlight.missing.v1", "force", "x" * 31),
+        ("nightlight.threat-to-life.v1", "force", "?"),
+        ("nightlight.stop-search.v1", "force", "?"),
+    ],
+)
+async def test_a_code_that_cannot_be_one_is_noted_and_rejects_nothing(
+    gateway: Gateway, kind: str, field: str, typed: str
+) -> None:
+    answer = await gateway.send(cloud_event(kind, data={**DATA[kind], field: typed}))
+
+    assert answer.status_code == 202, answer.text
+    assert gateway.metric("nightlight_identifiers_unusable_total", feed="met-custody", field=field) == 1
+
+
 @pytest.mark.parametrize("nhs_number", ["4010232138", "9990000018", "0000000000", "not known"])
 async def test_an_unusable_identifier_rejects_nothing(gateway: Gateway, nhs_number: str) -> None:
     event = arrest(data={**DATA["nightlight.arrest.v1"], "person": {**PERSON, "nhs_number": nhs_number}})
