@@ -1,11 +1,14 @@
 """The front door: every command, and nothing but wiring."""
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import typer
 import typer.core
+from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
 
 from schemas import logs
 
@@ -52,8 +55,35 @@ COMMANDS = {
 """Command → where it is, below `commands`. A module is imported when its command is asked for: all of them take two seconds."""
 
 
+class WrongUsage(ClickException):
+    """Exit code 2, and one sentence on stderr (contract section 1)."""
+
+    exit_code = 2
+
+
+@contextlib.contextmanager
+def in_one_sentence() -> Iterator[None]:
+    """What is wrong with the words that were typed, without the lines about usage that typer puts before it."""
+    try:
+        yield
+    except NoArgsIsHelpError:  # nothing was typed wrong: what there is, is shown
+        raise
+    except UsageError as wrong:
+        said = " ".join(wrong.format_message().replace("Value error, ", "").split()).rstrip(".")
+        command = wrong.ctx.command_path if wrong.ctx else "nightlight"
+        raise WrongUsage(f"{said}: '{command} --help' says what can be typed.") from None
+
+
 class Lazily(typer.core.TyperGroup):
     """The commands of the table, in its order."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with in_one_sentence():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with in_one_sentence():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -87,7 +117,7 @@ def main() -> None:
         typer.echo("An argument is not UTF-8: set the terminal to UTF-8, and type it again.", err=True)
         sys.exit(2)
     logs.hush()
-    app()
+    app(prog_name="nightlight")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ def import_(
 
     async def work(connection: AsyncConnection, given: Settings) -> store.Difference:
         now = utc_now()
-        changes = roster.read(file.read_bytes(), mode=given.mode, today=today(now))
+        listed = await store.ids(connection)
+        changes = roster.read(file.read_bytes(), mode=given.mode, today=today(now), listed=listed)
         if dry_run:
             return await store.difference(connection, changes)
         return await store.apply_import(connection, keyring(given), changes, at=now, who=WHO)

@@ -96,8 +96,13 @@ class Told:
     data: Any
 
 
-def style_of(content_type: str | None) -> Style | None:
-    """Which of the three it is, or None. The only parameter there may be is `charset=utf-8`."""
+def style_of(content_type: str | None, *, marked: bool = False) -> Style | None:
+    """Which of the three it is, or None. The only parameter there may be is `charset=utf-8`.
+
+    `marked`: there is a `ce-specversion` header. An event without data, in binary mode, has no content type to say.
+    """
+    if content_type is None and marked:
+        return Style.BINARY
     kind, _, parameters = (content_type or "").partition(";")
     if parameters.strip().lower().replace('"', "") not in ("", "charset=utf-8"):
         return None

@@ -76,7 +76,7 @@ class _Nowhere:
 async def take(request: Request, agency: Agency, door: Door) -> list[Envelope]:
     """Read the request's events and check everything about them. Raises Refused."""
     door.doorkeeper.admit(agency)
-    style = style_of(request.headers.get("content-type"))
+    style = style_of(request.headers.get("content-type"), marked="ce-specversion" in request.headers)
     if style is None or request.headers.get("content-encoding", "identity") != "identity":
         raise Refused(Reason.MEDIA_TYPE, f"Send one of {', '.join(Style)}, in UTF-8, and not compressed.")
     body = await read_body(request)

@@ -66,12 +66,12 @@ class Tally:
         )
 
     def _unusable(self, feed: str, envelope: Envelope) -> int:
-        if not isinstance(envelope.event, AboutPerson):
-            return 0
-        aside = unusable(envelope.event.person)
-        for one in aside:
-            self._metrics.identifiers_unusable.labels(feed=feed, field=one.field).inc()
-        return len(aside)
+        event = envelope.event
+        fields = [one.field for one in unusable(event.person)] if isinstance(event, AboutPerson) else []
+        fields += event.unusable_codes()
+        for field in fields:
+            self._metrics.identifiers_unusable.labels(feed=feed, field=field).inc()
+        return len(fields)
 
 
 def _hour(at: datetime) -> datetime:

@@ -128,7 +128,8 @@ class Metrics:
         "Messages answered as taken of which no event was made, or whose id was used before, and why",
         ("feed", "door", "reason"))]
     identifiers_unusable: Annotated[Counter, Told(
-        "Identifiers that fail their check or are placeholders: set aside, and the event was taken", ("feed", "field"))]
+        "Identifiers, and codes of places, that fail their check or are placeholders: set aside, and the event was taken",
+        ("feed", "field"))]
     feed_silent: Annotated[Gauge, Told("Whether a feed says nothing at an hour when it usually does: 1, or else 0", ("feed",))]
     feed_agreement_ends_timestamp_seconds: Annotated[Gauge, Told(
         "When a feed's sharing agreement ends: from then on a live house refuses it", ("feed",))]

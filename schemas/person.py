@@ -7,10 +7,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from schemas.base import Name, Shape
-from schemas.identifiers import Checked, cro_number, nhs_number, pnc_id, postcode, upn
+from schemas.identifiers import LONGEST, Checked, cro_number, nhs_number, pnc_id, postcode, upn
 
 
 class Sex(StrEnum):
@@ -38,7 +38,14 @@ def _plain_date(value: Any) -> Any:
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _Written = Annotated[str, Field(json_schema_extra={"format": "date"})]
 PlainDate = Annotated[date, BeforeValidator(_plain_date, json_schema_input_type=_Written)]
-Identifier = Annotated[str, StringConstraints(max_length=64)]
+
+
+def _cut(value: Any) -> Any:
+    """So much of an identifier or a postcode that is far too long as shows that it cannot be one: it rejects nothing."""
+    return value.strip()[: LONGEST + 1] if isinstance(value, str) else value
+
+
+Identifier = Annotated[str, BeforeValidator(_cut, json_schema_input_type=str)]
 
 IDENTIFIERS = {"nhs_number": nhs_number, "upn": upn, "pnc_id": pnc_id, "cro_number": cro_number}
 
@@ -56,7 +63,7 @@ class Person(Shape):
     date_of_birth: PlainDate | None = None
     date_of_birth_is: BirthDateIs = BirthDateIs.RECORDED
     sex: Sex | None = None
-    postcode: Annotated[str, StringConstraints(max_length=20)] | None = None
+    postcode: Identifier | None = None
     address_line: Name | None = None
     nhs_number: Identifier | None = None
     upn: Identifier | None = None

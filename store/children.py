@@ -32,7 +32,7 @@ from store.columns import Instant, Sealed
 from store.csvs import Findings
 from store.database import TABLES, lock
 from store.formers import remember
-from store.roster import Action, Change
+from store.roster import Action, Change, misplaced
 
 versions = Numbers("children_versions", metadata=TABLES)
 
@@ -175,6 +175,11 @@ async def find(
     return _open_or_tell(sealer, child_id, sealed, broken) if sealed else None
 
 
+async def ids(connection: AsyncConnection) -> set[str]:
+    """Everybody on the list, in force or not."""
+    return set((await connection.scalars(select(children.c.child))).all())
+
+
 async def listing(connection: AsyncConnection) -> list[Listed]:
     """The whole list without anything that says who, by authority, team and id."""
     return await _listed(connection, children.c.child.is_not(None))
@@ -187,13 +192,11 @@ async def due(connection: AsyncConnection, today: date, *, within: int = 14) -> 
 
 async def difference(connection: AsyncConnection, changes: Sequence[Change]) -> Difference:
     """What an import of these rows would do. Raises BadFile: added though on the list, updated or removed though not."""
-    here = {row.child for row in await connection.execute(select(children.c.child))}
+    here = await ids(connection)
     findings = Findings()
     for change in changes:
-        if change.action is Action.ADD and change.child_id in here:
-            findings.add(change.line, "action", "this child is on the list: write update")
-        if change.action is not Action.ADD and change.child_id not in here:
-            findings.add(change.line, "child_id", f"is not on the list: there is nothing to {change.action}")
+        if wrong := misplaced(change, here):
+            findings.add(change.line, *wrong)
     findings.stop()
     added, updated, removed = (tuple(c.child_id for c in changes if c.action is action) for action in Action)
     return Difference(added=added, updated=updated, removed=removed)

@@ -76,19 +76,19 @@ class Row:
         return values if len(values) == len(checks) else None
 
 
-def read(data: bytes, columns: Collection[str], *, optional: Collection[str] = ()) -> list[Row]:
+def read(data: bytes, columns: Collection[str], findings: Findings, *, optional: Collection[str] = ()) -> list[Row]:
     """The rows of a CSV file with these columns, in any order; empty lines are passed over.
 
     An `optional` column that the file does not have is empty in every row.
 
-    Commas, or the semicolons of a European Excel; a byte-order mark and any line ends are fine. Raises BadFile: not UTF-8,
-    a NUL, columns missing or unknown, a row with too many or too few cells, a quote that never ends, no rows at all.
+    Commas, or the semicolons of a European Excel; a byte-order mark and any line ends are fine. A row with too many or too
+    few cells, and a quote that never ends, go to `findings`, beside what the caller finds in the rows that can be read.
+    Raises BadFile: not UTF-8, a NUL, columns missing or unknown, no rows at all.
     """
     text = _decode(data)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     rows: list[Row] = []
     header: list[str] = []
-    findings = Findings()
     start = 1
     try:
         for cells in reader:
@@ -104,10 +104,9 @@ def read(data: bytes, columns: Collection[str], *, optional: Collection[str] = (
                 rows.append(Row(line, {**dict.fromkeys(optional, ""), **given}))
     except csv.Error as problem:
         findings.add(start, None, f"is not CSV ({problem}): look for a quote that is not closed")
-    findings.stop()
-    if not rows:
+    if not rows and not findings.problems:
         findings.add(1, None, "the file has no rows: write a header, and one line for each entry")
-    findings.stop()
+        findings.stop()
     return rows
 
 

@@ -55,7 +55,7 @@ def read(data: bytes) -> list[Policy]:
     findings = Findings()
     found: dict[str, dict[int, Step]] = {}
     last_line: dict[str, int] = {}
-    for row in csvs.read(data, tuple(COLUMNS)):
+    for row in csvs.read(data, tuple(COLUMNS), findings):
         values = row.checked(COLUMNS, findings)
         if values is None:
             continue

@@ -86,7 +86,7 @@ def read(data: bytes, *, mode: Mode) -> list[Entry]:
     }
     findings = Findings()
     entries: list[Entry] = []
-    for row in csvs.read(data, tuple(checks)):
+    for row in csvs.read(data, tuple(checks), findings):
         values = row.checked(checks, findings)
         if values is not None:
             entries.append(Entry(row.line, **values))

@@ -1,6 +1,6 @@
 """The CSV of watched children (contract section 5): every rule that an entry must keep before anybody is watched (domain page, L1)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -92,21 +92,35 @@ OPTIONAL = frozenset(Person.model_fields) & frozenset(COLUMNS) | {"approach"}
 """Columns that a file may leave out whole. That a child can be recognised by what is left is checked row by row."""
 
 
-def read(data: bytes, *, mode: Mode, today: date) -> list[Change]:
-    """Every row as a change, or BadFile with every line and column that is wrong. Needs no database; `today` is London's date."""
+def read(data: bytes, *, mode: Mode, today: date, listed: Collection[str] | None = None) -> list[Change]:
+    """Every row as a change, or BadFile with every line and column that is wrong. Needs no database; `today` is London's date.
+
+    `listed` are the ids on the list now, if they are known: rows that do not fit it are then named with all the others.
+    """
     findings = Findings()
     changes: list[Change] = []
     first_line: dict[str, int] = {}
-    for row in read_csv(data, COLUMNS, optional=OPTIONAL):
+    for row in read_csv(data, COLUMNS, findings, optional=OPTIONAL):
         change = _change(row, findings, mode, today)
         if change is None:
             continue
         if before := first_line.get(change.child_id):
             findings.add(row.line, "child_id", f"is on line {before} as well: one row for each child")
         first_line.setdefault(change.child_id, row.line)
+        if listed is not None and (wrong := misplaced(change, listed)):
+            findings.add(row.line, *wrong)
         changes.append(change)
     findings.stop()
     return changes
+
+
+def misplaced(change: Change, listed: Collection[str]) -> tuple[str, str] | None:
+    """The column and what is wrong with it, of a row that adds who is on the list already, or changes who is not."""
+    if change.action is Action.ADD and change.child_id in listed:
+        return "action", "this child is on the list: write update"
+    if change.action is not Action.ADD and change.child_id not in listed:
+        return "child_id", f"is not on the list: there is nothing to {change.action}"
+    return None
 
 
 def _change(row: Row, findings: Findings, mode: Mode, today: date) -> Change | None:

@@ -93,7 +93,7 @@ def read(data: bytes) -> list[Shift]:
     """Every shift, or BadFile with every line and column that is wrong. Shifts may overlap: both people are told."""
     findings = Findings()
     found: list[Shift] = []
-    for row in csvs.read(data, tuple(COLUMNS)):
+    for row in csvs.read(data, tuple(COLUMNS), findings):
         values = row.checked(COLUMNS, findings)
         if values is None:
             continue

@@ -126,7 +126,7 @@ def read(data: bytes) -> list[Sender]:
     found: list[Sender] = []
     names: set[str] = set()
     said: set[tuple[str, ...]] = set()
-    for row in csvs.read(data, tuple(COLUMNS), optional=OPTIONAL):
+    for row in csvs.read(data, tuple(COLUMNS), findings, optional=OPTIONAL):
         values = row.checked(COLUMNS, findings)
         if values is None:
             continue

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from kafka.admin import KafkaAdminClient
 
 from notifiers.auditor_ledger import MOST
 from notifiers.auditor_reader import Reader
+from schemas.base import utc_now
 from schemas.envelope import Envelope
 from schemas.events import EVENT_TOPICS
 from schemas.moments import OUTCOMES, Decided, Ended, Outcome
@@ -99,6 +101,20 @@ async def test_an_event_without_an_outcome_is_known_after_a_minute_and_no_more_o
 
     await eventually(gone)
     assert (key in before, lost) == (False, True)
+
+
+async def test_what_came_long_ago_is_not_heard_again_where_nothing_has_come_since(topics: Topics, unique: str) -> None:
+    old = topics.accepted(f"{unique}-old")
+    reader = Reader(topics.options, KEYS, lambda: utc_now() + timedelta(hours=1))
+    reader.start()
+    try:
+        await eventually(lambda: begun(reader), within=20)
+        new = topics.accepted(unique)
+        await eventually(lambda: heard(reader, new))
+
+        assert not await heard(reader, old)
+    finally:
+        reader.stop()
 
 
 async def test_lanes_that_decide_differently_are_known(topics: Topics, ear: tuple[Reader, Watch], unique: str) -> None:

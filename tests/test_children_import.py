@@ -165,6 +165,22 @@ def test_every_error_of_every_row_is_named_at_once() -> None:
     ]
 
 
+def test_a_row_with_a_cell_too_few_does_not_hide_what_is_wrong_with_the_others() -> None:
+    data = table({**GOOD, "sex": "m"}) + b"c-2,add\n" + b"\n".join(table({**GOOD, "team": ""}).split(b"\n")[1:])
+
+    assert wrong(data) == [(2, "sex"), (3, None), (4, "team")]
+
+
+def test_a_row_that_does_not_fit_the_list_is_named_with_all_the_others() -> None:
+    data = table({**GOOD, "action": "update"}, {**GOOD, "child_id": "c-2"}, {**GOOD, "child_id": "c-3", "sex": "m"})
+
+    with pytest.raises(BadFile) as refused:
+        read(data, mode=Mode.REHEARSAL, today=TODAY, listed={"c-2"})
+
+    places = [(problem.line, problem.column) for problem in refused.value.problems]
+    assert places == [(2, "child_id"), (3, "action"), (4, "sex")]
+
+
 def test_an_entry_needs_something_to_recognise_the_child_by() -> None:
     nameless = {**GOOD, "nhs_number": "", "family_name": ""}
 

@@ -76,6 +76,28 @@ def test_wrong_usage_ends_with_2_and_says_so_on_stderr(words: tuple[str, ...], t
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("light",),
+        ("--loud",),
+        ("children", "import"),
+        ("children", "import", "no-such-file.csv"),
+        ("children", "import", "--really", "x.csv"),
+        ("agencies", "add", "met"),
+        ("streams", "--lane", "c"),
+        ("rota", "check", "--days", "soon"),
+    ],
+)
+def test_wrong_usage_is_said_in_one_sentence(words: tuple[str, ...], terminal: Terminal) -> None:
+    done = terminal(*words)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("Error: ")
+    assert sentence.endswith("--help' says what can be typed.")
+
+
 # What needs nothing but itself
 
 

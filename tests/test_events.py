@@ -92,6 +92,7 @@ def test_a_wrong_field_is_refused_and_its_value_is_not_repeated(kind: str, wrong
         ("nhs_number", "9999999999", "placeholder"),
         ("upn", "UN1", "placeholder"),
         ("pnc_id", "hello", "format"),
+        ("cro_number", "1" * 10_000, "length"),
     ],
 )
 def test_an_unusable_identifier_is_set_aside_and_noted_and_rejects_nothing(
@@ -104,6 +105,13 @@ def test_an_unusable_identifier_is_set_aside_and_noted_and_rejects_nothing(
     assert getattr(identity, field) is None
     assert [(aside.field, aside.problem) for aside in identity.set_aside] == [(field, problem)]
     assert unusable(person) == identity.set_aside
+
+
+@pytest.mark.parametrize("typed", ["not known", "ZZ99 3VZ", "N1 " * 100, "\N{NO-BREAK SPACE}"])
+def test_a_postcode_that_cannot_be_one_rejects_nothing(typed: str) -> None:
+    person = Person.model_validate({**PERSON, "postcode": typed})
+
+    assert Identity.of(person).postcode is None
 
 
 def test_an_identifier_alone_is_enough_to_say_who() -> None:

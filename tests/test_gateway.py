@@ -166,6 +166,14 @@ async def test_another_content_type_is_415(gateway: Gateway, kind: str | None) -
     refused(await gateway.send(arrest(), kind), 415)
 
 
+async def test_an_event_that_says_nothing_needs_no_content_type_in_binary_mode(gateway: Gateway) -> None:
+    _, headers = binary(cloud_event("nightlight.heartbeat.v1", source="met-custody"))
+
+    answer = await gateway.send(b"", None, **{name.replace("-", "_"): value for name, value in headers.items()})
+
+    assert answer.status_code == 202, answer.text
+
+
 @pytest.mark.parametrize("kind", ["Application/CloudEvents+JSON", STRUCTURED + "; charset=UTF-8"])
 async def test_a_content_type_may_be_in_capitals_and_say_utf_8(gateway: Gateway, kind: str) -> None:
     assert (await gateway.send(arrest(), kind)).status_code == 202
@@ -258,6 +266,28 @@ async def test_a_rehearsal_takes_made_up_children_only(gateway: Gateway, nhs_num
     assert "rehearsal" in problem["errors"][0]["message"]
     assert nhs_number not in response.text
     assert (await Gateway(Mode.LIVE).send(event)).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "typed"),
+    [
+        ("nightlight.arrest.v1", "custody_record", "01CB;1234"),
+        ("nightlight.arrest.v1", "force", "01/CB"),
+        ("nightlight.admission.v1", "site", "Whittington"),
+        ("nightlight.discharge.v1", "site", "?"),
+        ("nightlight.exclusion.v1", "school_urn", "10001"),
+        ("nightlight.missing.v1", "force", "x" * 31),
+        ("nightlight.threat-to-life.v1", "force", "?"),
+        ("nightlight.stop-search.v1", "force", "?"),
+    ],
+)
+async def test_a_code_that_cannot_be_one_is_noted_and_rejects_nothing(
+    gateway: Gateway, kind: str, field: str, typed: str
+) -> None:
+    answer = await gateway.send(cloud_event(kind, data={**DATA[kind], field: typed}))
+
+    assert answer.status_code == 202, answer.text
+    assert gateway.metric("nightlight_identifiers_unusable_total", feed="met-custody", field=field) == 1
 
 
 @pytest.mark.parametrize("nhs_number", ["4010232138", "9990000018", "0000000000", "not known"])

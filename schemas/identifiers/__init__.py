@@ -6,7 +6,7 @@ An identifier that fails is set aside and noted, it never rejects an event (cont
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from schemas.identifiers.checked import Checked, Problem
+from schemas.identifiers.checked import LONGEST, Checked, Problem
 from schemas.identifiers.nhs import is_synthetic_nhs_number, nhs_number
 from schemas.identifiers.places import authority_code, ods_code, outcode, postcode, school_urn, sector
 from schemas.identifiers.police import cro_number, custody_record, force_code, pnc_id
@@ -29,6 +29,7 @@ def judge(kind: str, line: str) -> str:
 
 __all__ = [
     "KINDS",
+    "LONGEST",
     "Checked",
     "Problem",
     "authority_code",
