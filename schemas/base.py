@@ -41,6 +41,15 @@ Name = Annotated[str, StringConstraints(max_length=200)]
 """One name of a person or a place, as somebody typed it."""
 
 
+Flag = Annotated[bool, Field(strict=True)]
+"""True or false, and no word or number for it."""
+
+
+def or_absent(shape: Any, default: Any) -> BeforeValidator:
+    """JSON's null, which many a serialiser writes for what is not there: the field is then what it is when it is left out."""
+    return BeforeValidator(lambda given: default if given is None else given, json_schema_input_type=shape | None)
+
+
 Clock = Callable[[], datetime]
 """Where the time comes from: handed in, so that a test can hand in another."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from schemas.base import Name, Shape, Short, When
+from schemas.base import Flag, Name, Shape, Short, When, or_absent
 from schemas.dfe import reason
 from schemas.identifiers import Checked, custody_record, force_code, ods_code, school_urn
 from schemas.person import Person, PlainDate
@@ -100,8 +100,8 @@ class ChildAdmitted(AboutPerson, InHospital):
     site_name: Name | None = None
     arrived_at: When
     arrival_mode: Name | None = None
-    sensitive: Annotated[bool, Field(strict=True)] = False
-    deceased: Annotated[bool, Field(strict=True)] = False
+    sensitive: Annotated[Flag, or_absent(Flag, False)] = False
+    deceased: Annotated[Flag, or_absent(Flag, False)] = False
 
 
 class ChildDischarged(InHospital):
@@ -120,6 +120,11 @@ def _reason(code: Any) -> Any:
     return reason(code) if isinstance(code, str) else code
 
 
+_Reasons = Annotated[
+    tuple[Annotated[str, StringConstraints(max_length=20), BeforeValidator(_reason)], ...], Field(max_length=20)
+]
+
+
 class ChildExcluded(AboutPerson):
     """A school has suspended or excluded a pupil. Reasons are DfE census codes; one we do not know is kept as `other`."""
 
@@ -132,9 +137,7 @@ class ChildExcluded(AboutPerson):
     school_urn: Short
     school_name: Name | None = None
     kind: ExclusionKind
-    reasons: Annotated[
-        tuple[Annotated[str, StringConstraints(max_length=20), BeforeValidator(_reason)], ...], Field(max_length=20)
-    ] = ()
+    reasons: Annotated[_Reasons, or_absent(_Reasons, ())] = ()
     starts_on: PlainDate
     ends_on: PlainDate | None = None
     decided_at: When

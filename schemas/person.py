@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from schemas.base import Name, Shape
+from schemas.base import Flag, Name, Shape, or_absent
 from schemas.identifiers import LONGEST, Checked, cro_number, nhs_number, pnc_id, postcode, upn
 
 
@@ -42,10 +42,12 @@ PlainDate = Annotated[date, BeforeValidator(_plain_date, json_schema_input_type=
 
 def _cut(value: Any) -> Any:
     """So much of an identifier or a postcode that is far too long as shows that it cannot be one: it rejects nothing."""
-    return value.strip()[: LONGEST + 1] if isinstance(value, str) else value
+    return value.strip()[: LONGEST + 1] if isinstance(value, str) and len(value) > LONGEST else value
 
 
 Identifier = Annotated[str, BeforeValidator(_cut, json_schema_input_type=str)]
+
+Names = Annotated[tuple[Name, ...], Field(max_length=20)]
 
 IDENTIFIERS = {"nhs_number": nhs_number, "upn": upn, "pnc_id": pnc_id, "cro_number": cro_number}
 
@@ -58,10 +60,10 @@ class Person(Shape):
 
     family_name: Name | None = None
     given_name: Name | None = None
-    other_names: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
-    previous_family_names: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
+    other_names: Annotated[Names, or_absent(Names, ())] = ()
+    previous_family_names: Annotated[Names, or_absent(Names, ())] = ()
     date_of_birth: PlainDate | None = None
-    date_of_birth_is: BirthDateIs = BirthDateIs.RECORDED
+    date_of_birth_is: Annotated[BirthDateIs, or_absent(BirthDateIs, BirthDateIs.RECORDED)] = BirthDateIs.RECORDED
     sex: Sex | None = None
     postcode: Identifier | None = None
     address_line: Name | None = None
@@ -69,7 +71,7 @@ class Person(Shape):
     upn: Identifier | None = None
     pnc_id: Identifier | None = None
     cro_number: Identifier | None = None
-    identity_reliable: Annotated[bool, Field(strict=True)] = True
+    identity_reliable: Annotated[Flag, or_absent(Flag, True)] = True
 
     @model_validator(mode="after")
     def _somebody(self) -> Self:

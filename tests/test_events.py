@@ -114,6 +114,21 @@ def test_a_postcode_that_cannot_be_one_rejects_nothing(typed: str) -> None:
     assert Identity.of(person).postcode is None
 
 
+@pytest.mark.parametrize("kind", sorted(EVENTS))
+def test_null_is_what_is_not_there(kind: str) -> None:
+    """Many a serialiser writes it for every empty field, lists and flags too."""
+    optional = [name for name, field in EVENTS[kind].model_fields.items() if not field.is_required()]
+    data = {name: value for name, value in DATA[kind].items() if name not in optional}
+    nobodys = {name: None for name in Person.model_fields if name not in ("family_name", "date_of_birth")}
+    if "person" in data:
+        data["person"] = {"family_name": "Lampwick", "date_of_birth": "2011-03-14"}
+    written = {**data, **dict.fromkeys(optional)}
+    if "person" in data:
+        written["person"] = {**data["person"], **nobodys}
+
+    assert EVENTS[kind].model_validate(written) == EVENTS[kind].model_validate(data)
+
+
 def test_an_identifier_alone_is_enough_to_say_who() -> None:
     assert Person.model_validate({"upn": "A82312432400A"}).family_name is None
 
