@@ -74,6 +74,8 @@ def test_a_title_is_dropped_unless_it_is_all_there_is() -> None:
         ("Oliver", "Olivver", VERY_SIMILAR),
         ("Kwabzena", "Qwobzina", SIMILAR),
         ("Olly", "Oliver", VARIANT),
+        ("Thi Minh Anh", "Thi", ALIKE),
+        ("Thi Minh Anh", "Thi Minh", VARIANT),
         ("Abdi", "Abdirahman", VARIANT),
         ("Millie", "Milly", SIMILAR),
         ("Lucas", "Lukas", SIMILAR),

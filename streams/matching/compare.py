@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import OSA, JaroWinkler
 
-from streams.matching.folding import Words, as_spelt
+from streams.matching.folding import Words, as_spelt, names_nobody
 from streams.matching.keys import Sounds, is_address, swapped
 from streams.matching.names import Names
 from streams.matching.normalise import Entry, Mark, usable
@@ -87,6 +87,9 @@ class NameCompare:
         another spelling, or similar, says no more than what is shared: Muhammad Hassan may be a brother of Mohammed Ali."""
         rest, rest_of_other = _without(one, other), _without(other, one)
         if len(rest) < len(one):
+            shared = (word for word in one if word not in rest)
+            if not (rest and rest_of_other) and all(map(names_nobody, shared)):
+                return ALIKE
             return self._beside(VARIANT, rest, rest_of_other)
         pairs = [(self._words(a, b), a, b) for a in one for b in other if len(a) > 1 and len(b) > 1]
         best, a, b = min(pairs, key=_either_way, default=(DIFFER, "", ""))

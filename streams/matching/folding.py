@@ -101,10 +101,18 @@ def is_plain(words: Words) -> bool:
 _ODD: Final = _BABY | _BABY_ALONE | _UNKNOWN
 
 
+def names_nobody(word: str) -> bool:
+    """Thi, Van, bin: a word that many sisters or brothers have in their names, and that none of them is called by."""
+    return word in _PARTICLES
+
+
+_PARTICLES: Final = frozenset(("thi", "van", "bin", "binti", "bint", "ibn"))
+
+
 def as_spelt(word: str) -> str:
     """What is left of a folded word when the letters that offices write for one another are made one: Millie and Milly, Lukas and
     Lucas, Jaxon and Jackson. Vowels stay as they are: Hassan and Hussain are twins."""
-    for ending in _ENDINGS:
+    for ending in SHORT_FORMS_END:
         if len(word) > len(ending) + 2 and word.endswith(ending):
             word = word.removesuffix(ending) + "Y"
             break
@@ -114,7 +122,8 @@ def as_spelt(word: str) -> str:
     return "".join(sign for place, sign in enumerate(word) if sign != word[place - 1 : place])
 
 
-_ENDINGS: Final = ("ie", "ey", "y")
+SHORT_FORMS_END: Final = ("ie", "ey", "y")
+"""One name, as people please: Millie, Milley, Milly."""
 _SPELT: Final = (
     *(("chr", "kr"), ("ch", "C"), ("sh", "S"), ("ck", "k"), ("ph", "f"), ("x", "ks")),
     *(("ce", "se"), ("ci", "si"), ("cy", "sy"), ("cY", "sY"), ("c", "k")),

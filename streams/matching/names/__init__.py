@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-SHIPPED = Path(__file__).parent
+from streams.matching.folding import SHORT_FORMS_END
 
-ENDINGS = ("ie", "ey", "y")
-"""Of a short form: one name, as people please."""
+SHIPPED = Path(__file__).parent
 
 Sets = Mapping[str, frozenset[str]]
 
@@ -122,5 +121,5 @@ def _nicknames(path: Path) -> dict[str, frozenset[str]]:
 
 
 def _as_written(nickname: str) -> set[str]:
-    stem = next((nickname.removesuffix(end) for end in ENDINGS if nickname.endswith(end)), "")
-    return {nickname, *(stem + end for end in ENDINGS)} if len(stem) > 1 else {nickname}
+    stem = next((nickname.removesuffix(end) for end in SHORT_FORMS_END if nickname.endswith(end)), "")
+    return {nickname, *(stem + end for end in SHORT_FORMS_END)} if len(stem) > 1 else {nickname}
