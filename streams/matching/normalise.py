@@ -12,8 +12,11 @@ from schemas.identifiers.checked import tidy
 from schemas.person import IDENTIFIERS, Sex
 from streams.matching.folding import Words, fold, is_baby, is_plain, is_unknown, without_title
 
-LONGEST_LIFE: Final = 110
-"""Years. Of a million people in England and Wales some three are older (ONS, centenarians)."""
+LONGEST_LIFE: Final = 130
+"""Years. Nobody is known to have lived so long."""
+
+NOT_KNOWN: Final = date(1900, 1, 1)
+"""What is written where the birth date is not known (domain page, 2.9)."""
 
 
 class Known(Protocol):
@@ -125,9 +128,11 @@ def entry(known: Known, today: date, forms: Forms = form) -> Entry:
 
 
 def unlikely(birth: date, today: date) -> str | None:
-    """Why nobody was born then, or None. 1 January 1900 is what is written where the birth date is not known."""
+    """Why nobody was born then, or None."""
     if birth > today:
         return "in the future"
+    if birth == NOT_KNOWN:
+        return "1 January 1900, which is written where it is not known"
     return f"more than {LONGEST_LIFE} years ago" if today.year - birth.year > LONGEST_LIFE else None
 
 
