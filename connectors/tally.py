@@ -6,6 +6,7 @@ from functools import cache
 
 from prometheus_client import Counter, Histogram
 
+from schemas.codes import unusable_codes
 from schemas.envelope import Envelope
 from schemas.events import AboutPerson
 from schemas.metrics import UNKNOWN_FEED, Metrics
@@ -68,7 +69,7 @@ class Tally:
     def _unusable(self, feed: str, envelope: Envelope) -> int:
         event = envelope.event
         fields = [one.field for one in unusable(event.person)] if isinstance(event, AboutPerson) else []
-        fields += event.unusable_codes()
+        fields += unusable_codes(event)
         for field in fields:
             self._metrics.identifiers_unusable.labels(feed=feed, field=field).inc()
         return len(fields)

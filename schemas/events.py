@@ -1,6 +1,5 @@
 """What agencies say happened: one class per type of contract section 3, with the topic it goes to and what must stay in order."""
 
-from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
@@ -8,7 +7,6 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from schemas.base import Flag, Name, Shape, Short, When, or_absent
 from schemas.dfe import reason
-from schemas.identifiers import Checked, custody_record, force_code, ods_code, school_urn
 from schemas.person import Person, PlainDate
 
 ARRESTS = "nightlight.events.arrests"
@@ -23,21 +21,15 @@ class Event(Shape):
     """Something happened.
 
     `subject` names the thing it happened to (a custody record, an attendance): same subject, same partition, in order.
-    `codes` are fields that are codes of somebody's, and the check of each. One that fails is noted, and rejects nothing.
     """
 
     type: ClassVar[str]
     topic: ClassVar[str]
     door: ClassVar[str] = "other"
-    codes: ClassVar[Mapping[str, Callable[[str], Checked]]] = {}
 
     @property
     def subject(self) -> str:
         raise NotImplementedError
-
-    def unusable_codes(self) -> tuple[str, ...]:
-        """The fields whose code cannot be right."""
-        return tuple([field for field, check in self.codes.items() if not check(getattr(self, field)).usable])
 
 
 class AboutPerson(Event):
@@ -49,7 +41,6 @@ class AboutPerson(Event):
 class InCustody(Event):
     topic: ClassVar[str] = ARRESTS
     door: ClassVar[str] = "arrest"
-    codes: ClassVar = {"custody_record": custody_record, "force": force_code}
 
     custody_record: Short
     force: Short
@@ -82,7 +73,6 @@ class CustodyReleased(InCustody):
 class InHospital(Event):
     topic: ClassVar[str] = ADMISSIONS
     door: ClassVar[str] = "admission"
-    codes: ClassVar = {"site": ods_code}
 
     attendance: Short
     site: Short
@@ -131,7 +121,6 @@ class ChildExcluded(AboutPerson):
     type: ClassVar[str] = "nightlight.exclusion.v1"
     topic: ClassVar[str] = EXCLUSIONS
     door: ClassVar[str] = "exclusion"
-    codes: ClassVar = {"school_urn": school_urn}
 
     exclusion: Short
     school_urn: Short
@@ -160,7 +149,6 @@ class Risk(StrEnum):
 class InReport(Event):
     topic: ClassVar[str] = MISSING
     door: ClassVar[str] = "missing"
-    codes: ClassVar = {"force": force_code}
 
     report: Short
     force: Short
@@ -212,7 +200,6 @@ class ThreatToLifeWarned(AboutPerson):
     type: ClassVar[str] = "nightlight.threat-to-life.v1"
     topic: ClassVar[str] = OTHERS
     door: ClassVar[str] = "threat-to-life"
-    codes: ClassVar = {"force": force_code}
 
     warning: Short
     force: Short
@@ -227,7 +214,6 @@ class ChildSearched(AboutPerson):
     type: ClassVar[str] = "nightlight.stop-search.v1"
     topic: ClassVar[str] = OTHERS
     door: ClassVar[str] = "stop-search"
-    codes: ClassVar = {"force": force_code}
 
     encounter: Short
     force: Short

@@ -35,7 +35,7 @@ COLUMNS: Final = frozenset(
 LONGEST: Final = (
     dict.fromkeys(COLUMNS, 200) | dict.fromkeys(SEVERAL, 4000) | dict.fromkeys(IDENTIFIERS, 64) | {"postcode": 20}
 )
-"""Characters, as in `Person`."""
+"""Characters: of names as in `Person`. What is longer is set aside here and named; there a name is refused, an identifier cut."""
 
 
 class Listed(NamedTuple):
@@ -144,18 +144,19 @@ def _wrong(name: str, text: str, today: date) -> str | None:
     if len(text) > LONGEST[name]:
         return f"longer than {LONGEST[name]} characters"
     if name == "date_of_birth":
-        return unlikely(date.fromisoformat(text), today) if _is_date(text) else "not a date written YYYY-MM-DD"
+        born = _date(text)
+        return unlikely(born, today) if born else "not a date written YYYY-MM-DD"
     if name == "sex" and text not in _SEXES:
         return "not female, male, other or unknown"
     return None
 
 
-def _is_date(text: str) -> bool:
+def _date(text: str) -> date | None:
     try:
-        date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
-        return False
-    return len(text) == len("2010-03-14")
+        return None
+    return found if len(text) == len("2010-03-14") else None
 
 
 def _several(text: str) -> tuple[str, ...]:
